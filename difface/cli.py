@@ -1,0 +1,350 @@
+"""The command line: parse, call the library, write files. Bad input ends in one line on stderr, never in a traceback."""
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from math import inf
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
+train = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Train the prior or an estimator on aligned faces.")
+app.add_typer(train, name="train")
+
+BATCH = 8
+"""Pictures that go through the networks at once."""
+
+Inputs = Annotated[list[Path], typer.Argument(metavar="IN...", help="Pictures or folders of pictures.")]
+Output = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the results.")]
+Seed = Annotated[int, typer.Option(help="Picture k of any input uses seed + k.")]
+ProfileName = Annotated[str, typer.Option("--profile", help="tiny, ffhq512, ffhq256-inpaint or imagenet256-sr.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Dtype = Annotated[str, typer.Option(help="auto, float32, float16 or bfloat16.")]
+
+
+class Failures(Exception):
+    """Some files of a batch failed; each has been reported."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; the exit status: 0 done, 1 some or all of the work failed, 2 the command was not accepted."""
+    from difface.weights import WeightError
+
+    try:
+        return app(arguments, prog_name="python -m difface", standalone_mode=False) or 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return 0
+    except click.ClickException as error:
+        return _report(error.format_message(), 2)
+    except (click.Abort, KeyboardInterrupt):
+        return _report("stopped; what was finished is kept.", 1)
+    except Failures as error:
+        return _report(str(error), 1)
+    except (WeightError, OSError) as error:
+        return _report(_one_line(error), 1)
+    except (ValueError, TypeError) as error:
+        return _report(_one_line(error), 2)
+
+
+def _report(message: str, status: int) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return status
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        where = f" ({error.filename})" if error.filename else ""
+        return f"{error.strerror}{where}; nothing was left half-written: free space or choose another folder, and run it again."
+    return " ".join(str(error).split())
+
+
+def _each(files: list[Path], work: Callable[[list[Path]], None], batch: int = 1) -> None:
+    """Do the files in batches; go on past those that fail, report them at the end."""
+    from difface.images import ImageError
+
+    failed = 0
+    for first in range(0, len(files), batch):
+        for group in _readable(files[first : first + batch]):
+            if isinstance(group, ImageError):
+                _report(str(group), 1)
+                failed += 1
+            else:
+                work(group)
+    if failed:
+        raise Failures(f"{failed} of {len(files)} pictures could not be used; the others are done.")
+
+
+def _readable(files: list[Path]) -> Iterable:
+    """The files that can be read as one group, and the error of every other."""
+    from difface import images
+
+    good, errors = [], []
+    for file in files:
+        try:
+            images.read(file)
+            good.append(file)
+        except images.ImageError as error:
+            errors.append(error)
+    return ([good] if good else []) + errors
+
+
+def _targets(files: list[Path], output: Path) -> None:
+    """Refuse two inputs that would write the same file, and results over their inputs."""
+    seen: dict[str, Path] = {}
+    for file in files:
+        if file.stem in seen:
+            raise ValueError(f"{seen[file.stem]} and {file} would both become {file.stem}.png; different names are accepted: rename one.")
+        seen[file.stem] = file
+        if (output / f"{file.stem}.png").resolve() == file.resolve():
+            raise ValueError(f"{file} would be overwritten by its result; another folder is accepted: change -o.")
+
+
+def _seeds(seed: int, count: int) -> list:
+    import torch
+
+    if not 0 <= seed < 2**63 - count:
+        raise ValueError(f"--seed must be in 0..2^63 - 1; got {seed}.")
+    return [torch.Generator().manual_seed(seed + k) for k in range(count)]
+
+
+@app.command()
+def restore(
+    inputs: Inputs,
+    output: Output,
+    profile: ProfileName = "tiny",
+    estimator: Annotated[str | None, typer.Option(help="An estimator of the profile, e.g. swinir or srcnn.")] = None,
+    start: Annotated[int | None, typer.Option(help="N, 1..1000; the profile's by default.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Inference steps; 250 with ddim, 5 with the others.")] = None,
+    eta: Annotated[float, typer.Option(help="0 (DDIM) to 1 (DDPM).")] = 0.5,
+    scheduler: Annotated[str | None, typer.Option(help="ddim, dpm++, dpm++sde or unipc.")] = None,
+    fast: Annotated[bool, typer.Option("--fast", help="DPM-Solver++ with five calls.")] = False,
+    samples: Annotated[int, typer.Option(min=1, help="Answers per picture.")] = 1,
+    seed: Seed = 0,
+    save_estimates: Annotated[bool, typer.Option("--save-estimates", help="Also write f(y), NAME_estimate.png.")] = False,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+) -> None:
+    """Restore aligned faces."""
+    from difface import images, profiles
+
+    if fast and (scheduler or steps):
+        raise ValueError("--fast stands for --scheduler dpm++ --steps 5; got another scheduler or number of steps: leave one out.")
+    files = images.find(inputs)
+    _targets(files, output)
+    generators = _seeds(seed, samples)  # checked before anything is loaded
+    pipeline = profiles.load(profile, estimator, "dpm++" if fast else scheduler or "ddim", device, dtype)
+    if start is not None:
+        pipeline.set_begin_index(start)
+    pipeline.check_inputs(steps, eta)
+
+    def work(group: list[Path]) -> None:
+        generators = [generator for _ in group for generator in _seeds(seed, samples)]
+        pictures = [images.read(file) for file in group]
+        result = pipeline(pictures, steps, eta, generators, num_images_per_input=samples)
+        for k, picture in enumerate(result.images):
+            name = group[k // samples].stem + (f"_s{k % samples + 1}" if samples > 1 else "")
+            images.write(picture, output / f"{name}.png", made_with(result.info, profile, seed + k % samples))
+        for file, picture in zip(group, result.estimates if save_estimates else [], strict=False):
+            images.write(picture, output / f"{file.stem}_estimate.png")
+
+    _each(files, work, batch=max(1, BATCH // samples))
+
+
+def made_with(info: dict, profile: str, seed: int) -> dict[str, str]:
+    """PNG text entries of a restored picture: that it is AI-restored, and the settings that made it."""
+    kept = {key: value for key, value in info.items() if key != "timesteps"}
+    return {"Comment": "AI-restored by DifFace; details may be invented.", "difface": json.dumps({"profile": profile, "seed": seed} | kept)}
+
+
+@app.command()
+def degrade(
+    inputs: Inputs,
+    output: Output,
+    scale: Annotated[float, typer.Option(help="s: the sides shrink by this factor.")] = 4,
+    blur: Annotated[str, typer.Option(metavar="SX,SY,THETA", help="Blur in pixels along two axes, angle in radians.")] = "1,1,0",
+    noise: Annotated[float, typer.Option(help="Standard deviation, in grey levels of 255.")] = 5,
+    jpeg: Annotated[int, typer.Option(help="JPEG quality, 1..100.")] = 60,
+    random: Annotated[bool, typer.Option("--random", help="Draw the parameters as in training.")] = False,
+    seed: Seed = 0,
+) -> None:
+    """Make clean pictures worse (Eq. 17); NAME.json beside NAME.png holds the parameters."""
+    from difface import images
+    from difface.degradation import Degradation, Ranges, draw
+    from difface.degradation import degrade as apply
+
+    sigma_x, sigma_y, theta = _blur(blur)
+    fixed = Degradation(scale, sigma_x, sigma_y, theta, noise, jpeg)
+    files = images.find(inputs)
+    _targets(files, output)
+
+    def work(group: list[Path]) -> None:
+        hq = images.to_tensors(images.read(group[0]))[0]
+        generator = _seeds(seed, 1)[0]
+        degradation = draw(generator, Ranges.nearest(max(hq.shape[-2:]))) if random else fixed
+        images.write(images.to_pil(apply(hq, degradation, generator)), output / f"{group[0].stem}.png")
+        with images.whole_file(output / f"{group[0].stem}.json") as temporary:
+            temporary.write_text(json.dumps(asdict(degradation)))
+
+    _each(files, work)
+
+
+def _blur(text: str) -> tuple[float, float, float]:
+    try:
+        sigma_x, sigma_y, theta = map(float, text.split(","))
+    except ValueError:
+        raise ValueError(f"--blur must be SX,SY,THETA, three numbers such as 1,1,0; got '{text}'.") from None
+    return sigma_x, sigma_y, theta
+
+
+@app.command()
+def sample(
+    output: Output,
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="How many faces.")] = 16,
+    profile: ProfileName = "tiny",
+    steps: Annotated[int | None, typer.Option(help="Inference steps; 250 with ddim, 5 with the others.")] = None,
+    eta: Annotated[float, typer.Option(help="0 (DDIM) to 1 (DDPM).")] = 1.0,
+    scheduler: Annotated[str, typer.Option(help="ddim, dpm++, dpm++sde or unipc.")] = "ddim",
+    seed: Seed = 0,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+) -> None:
+    """Draw faces from the prior alone, into sample_SEED.png."""
+    from difface import images, profiles
+
+    generators = _seeds(seed, count)
+    pipeline = profiles.load(profile, None, scheduler, device, dtype, prior_only=True)
+    for first in range(0, count, BATCH):
+        part = generators[first : first + BATCH]
+        result = pipeline.sample(len(part), steps, eta, part)
+        for k, picture in enumerate(result.images, seed + first):
+            images.write(picture, output / f"sample_{k:04d}.png", made_with(result.info, profile, k))
+
+
+@app.command()
+def fetch(name: Annotated[str | None, typer.Argument(metavar="[PROFILE|WEIGHT]")] = None) -> None:
+    """Download the weights of a profile, or one file; without a name list what there is."""
+    from difface import profiles, weights
+
+    if name is None:
+        for known in profiles.PROFILES.values():
+            typer.echo(f"{known.name}: {', '.join(known.files) or 'embedded, nothing to fetch'}; {known.licence}")
+        for weight in weights.CATALOG.values():
+            typer.echo(f"{weight.name}: {weight.what}; {weight.licence}")
+        return
+    for file in profiles.PROFILES[name].files if name in profiles.PROFILES else (name,):
+        typer.echo(weights.fetch(file))
+
+
+@app.command()
+def convert(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An official checkpoint.")],
+    output: Output,
+    kind: Annotated[str, typer.Option(help="unet or estimator.")],
+    size: Annotated[int | None, typer.Option(help="Side of the images in pixels (unet).")] = None,
+    head_width: Annotated[int, typer.Option(help="Channels per attention head (unet).")] = 64,
+) -> None:
+    """Turn an official checkpoint into a diffusers folder."""
+    from difface import weights
+
+    typer.echo(weights.convert(file, output, kind, image_size=size, head_width=head_width))
+
+
+@app.command()
+def align(
+    inputs: Inputs,
+    output: Output,
+    size: Annotated[int, typer.Option(min=8, help="Side of the crops in pixels.")] = 64,
+) -> None:
+    """Cut the largest face of each photo out, aligned by the FFHQ template; photos without a face are reported."""
+    from difface import faces, images
+
+    files = images.find(inputs)
+    _targets(files, output)
+    without: list[Path] = []
+
+    def work(group: list[Path]) -> None:
+        photo = images.read(group[0])
+        found = faces.find_faces(photo)
+        if not found:
+            without.append(group[0])
+            return
+        images.write(faces.align(photo, faces.largest(found).points, size), output / f"{group[0].stem}.png")
+
+    _each(files, work)
+    if without:
+        raise Failures(f"no face was found in {', '.join(map(str, without))}; a photo with a face is accepted: use another.")
+
+
+Data = Annotated[Path, typer.Option(help="Folder of aligned faces (see `align`).")]
+Steps = Annotated[int, typer.Option(min=1, help="Optimiser steps in all.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Images per step.")]
+Rate = Annotated[float, typer.Option(help="AdamW's learning rate.")]
+Warmup = Annotated[int, typer.Option(min=0, help="Steps of linear rise.")]
+Decay = Annotated[int | None, typer.Option(min=0, help="Last steps, of linear fall; half of all by default.")]
+EmaDecay = Annotated[float, typer.Option(min=0, max=1, help="Moving average of the weights.")]
+Minutes = Annotated[float, typer.Option(help="Stop cleanly after this long; run again to go on.")]
+CheckpointMinutes = Annotated[float, typer.Option(help="Time between checkpoints.")]
+Precision = Annotated[str, typer.Option(help="bf16 or no.")]
+Init = Annotated[Path | None, typer.Option(help="Folder of trained weights to start from.")]
+Size = Annotated[int, typer.Option(help="Side in pixels.")]
+
+
+@train.command("prior")
+def train_prior(
+    data: Data,
+    output: Output,
+    size: Size = 64,
+    steps: Steps = 8000,
+    batch_size: BatchSize = 16,
+    learning_rate: Rate = 4e-4,
+    warmup: Warmup = 200,
+    decay: Decay = None,
+    ema_decay: EmaDecay = 0.9993,
+    minutes: Minutes = inf,
+    checkpoint_minutes: CheckpointMinutes = 5,
+    preview_every: Annotated[int, typer.Option(min=0, help="Steps between sample sheets; 0 for none.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of all random draws.")] = 0,
+    precision: Precision = "bf16",
+    init: Init = None,
+) -> None:
+    """Train the diffusion prior; run it again to resume."""
+    from difface.training.loop import Settings
+    from difface.training.prior import train_prior
+
+    fall = steps // 2 if decay is None else decay
+    settings = Settings(
+        steps, batch_size, learning_rate, warmup, fall, ema_decay, minutes, checkpoint_minutes, preview_every, seed, precision
+    )
+    train_prior(data, output, size, settings, init)
+
+
+@train.command("estimator")
+def train_estimator(
+    data: Data,
+    output: Output,
+    architecture: Annotated[str, typer.Option(help="swinir or srcnn.")] = "swinir",
+    size: Size = 64,
+    steps: Steps = 4000,
+    batch_size: BatchSize = 16,
+    learning_rate: Rate = 5e-4,
+    warmup: Warmup = 100,
+    decay: Decay = None,
+    ema_decay: EmaDecay = 0.999,
+    minutes: Minutes = inf,
+    checkpoint_minutes: CheckpointMinutes = 5,
+    seed: Annotated[int, typer.Option(help="Of all random draws.")] = 0,
+    precision: Precision = "bf16",
+    init: Init = None,
+) -> None:
+    """Train an estimator f(y) with an L1 loss on random Eq. 17 pairs; run it again to resume."""
+    from difface.training.estimator import train_estimator
+    from difface.training.loop import Settings
+
+    fall = steps // 2 if decay is None else decay
+    settings = Settings(steps, batch_size, learning_rate, warmup, fall, ema_decay, minutes, checkpoint_minutes, 0, seed, precision)
+    train_estimator(data, output, size, architecture, settings, init)

@@ -1,0 +1,167 @@
+"""Profiles: which networks work together, at which size, with which defaults."""
+
+from dataclasses import dataclass
+from functools import partial
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from difface.models.estimator import FaceEstimator
+from difface.models.unet import UNet
+from difface.pipeline import DifFacePipeline
+from difface.schedulers import build_scheduler
+from difface.weights import converted
+
+ASSETS = Path(__file__).resolve().parent.parent / "assets"
+Source = Callable[[], Path]
+
+
+def _official(name: str, kind: str, size: int | None = None) -> Source:
+    return partial(converted, name, kind, size)
+
+
+def _embedded(name: str) -> Source:
+    return lambda: ASSETS / "tiny" / name
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Parts and defaults.
+
+    Attributes:
+        name: as on the command line.
+        size: side in pixels at which the networks work.
+        unet: where the prior is (called when it is needed: it may download and convert).
+        estimators: name -> where that estimator is; the first is the default.
+        begin_index: N by default.
+        files: catalogued files that the profile needs, for `python -m difface fetch`.
+        licence: of the weights, in a line.
+    """
+
+    name: str
+    size: int
+    unet: Source
+    estimators: dict[str, Source]
+    begin_index: int
+    files: tuple[str, ...]
+    licence: str
+
+
+_S_LAB = "S-Lab License 1.0 (non-commercial)"
+_FFHQ512 = ("iddpm_ffhq512_ema500000.pth", "swinir_restoration512_L1.pth")
+_FFHQ256 = ("iddpm_ffhq256_ema750000.pth", "lama_inpainting256.pth")
+_IMAGENET256 = "256x256_diffusion_uncond.pt"
+
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        Profile(
+            name="tiny",
+            size=64,
+            unet=_embedded("unet"),
+            estimators={"swinir": _embedded("swinir"), "srcnn": _embedded("srcnn")},
+            begin_index=250,
+            files=(),
+            licence="embedded weights, see assets/tiny",
+        ),
+        Profile(
+            name="ffhq512",
+            size=512,
+            unet=_official(_FFHQ512[0], "unet", 512),
+            estimators={"swinir": _official(_FFHQ512[1], "estimator")},
+            begin_index=400,
+            files=_FFHQ512,
+            licence=_S_LAB,
+        ),
+        Profile(
+            name="ffhq256-inpaint",
+            size=256,
+            unet=_official(_FFHQ256[0], "unet", 256),
+            estimators={"lama": _official(_FFHQ256[1], "estimator")},
+            begin_index=480,
+            files=_FFHQ256,
+            licence=_S_LAB,
+        ),
+        Profile(
+            name="imagenet256-sr",
+            size=256,
+            unet=_official(_IMAGENET256, "unet", 256),
+            estimators={},
+            begin_index=400,
+            files=(_IMAGENET256,),
+            licence="MIT (guided-diffusion)",
+        ),
+    )
+}
+
+
+def profile(name: str) -> Profile:
+    """A profile by name.
+
+    Raises:
+        ValueError: unknown name.
+    """
+    if name not in PROFILES:
+        raise ValueError(f"the profile '{name}' is unknown; {', '.join(PROFILES)} are accepted: choose one.")
+    return PROFILES[name]
+
+
+def load(
+    name: str = "tiny",
+    estimator: str | None = None,
+    scheduler: str = "ddim",
+    device: str = "auto",
+    dtype: str = "auto",
+    prior_only: bool = False,
+) -> DifFacePipeline:
+    """A ready pipeline.
+
+    Args:
+        name: of the profile.
+        estimator: of those of the profile; None for its first.
+        scheduler: see `difface.schedulers`.
+        device: "cpu", "cuda", "mps" or "auto" (the best there is).
+        dtype: "float32", "float16", "bfloat16" or "auto" (float32, as in the official code).
+        prior_only: leave the estimator out, to `sample` only.
+
+    Raises:
+        ValueError: an unknown name, or an estimator that the profile has not.
+        difface.weights.WeightMissing: weights that are neither here nor to be had.
+    """
+    chosen = profile(name)
+    device, dtype = _device(device), _dtype(dtype)
+    made = DifFacePipeline(
+        UNet.from_pretrained(chosen.unet(), torch_dtype=dtype),
+        build_scheduler(scheduler),
+        None if prior_only else _estimator(chosen, estimator, dtype),
+        begin_index=chosen.begin_index,
+    )
+    return made.to(device)
+
+
+def _estimator(chosen: Profile, estimator: str | None, dtype: torch.dtype) -> FaceEstimator:
+    if not chosen.estimators:
+        raise ValueError(f"no estimator of the profile '{chosen.name}' is published; it can only sample: use another profile.")
+    estimator = estimator or next(iter(chosen.estimators))
+    if estimator not in chosen.estimators:
+        known = ", ".join(chosen.estimators)
+        raise ValueError(f"the profile '{chosen.name}' has no estimator '{estimator}'; {known} are accepted: choose one.")
+    return FaceEstimator.from_pretrained(chosen.estimators[estimator](), torch_dtype=dtype)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError):
+        raise ValueError(f"the device '{name}' is not there; auto, cpu, cuda and mps are accepted: use --device cpu.") from None
+    return torch.device(name)
+
+
+def _dtype(name: str) -> torch.dtype:
+    known = {"auto": torch.float32, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+    if name not in known:
+        raise ValueError(f"the dtype '{name}' is unknown; {', '.join(known)} are accepted: choose one.")
+    return known[name]

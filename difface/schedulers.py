@@ -1,0 +1,115 @@
+"""The samplers: stock diffusers schedulers with the prior's noise schedule, and where their steps lie below N."""
+
+from bisect import bisect_left
+
+import numpy as np
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, SchedulerMixin, UniPCMultistepScheduler
+
+NUM_TRAIN_TIMESTEPS = 1000
+"""T of every prior here; beta is linear from 1e-4 to 0.02."""
+FAST_CALLS = 5
+"""Network calls of the fast path, DPM-Solver++(2M)."""
+
+_NOISE = dict(num_train_timesteps=NUM_TRAIN_TIMESTEPS, beta_start=1e-4, beta_end=0.02, beta_schedule="linear")
+# With `sample_max_value` 1 diffusers' dynamic thresholding is plain clipping of x0_hat to [-1, 1], as DDIM does it.
+_SOLVER = dict(**_NOISE, thresholding=True, sample_max_value=1.0, final_sigmas_type="zero")
+
+SCHEDULERS = {
+    "ddim": lambda: DDIMScheduler(
+        **_NOISE, clip_sample=True, set_alpha_to_one=True, steps_offset=0, timestep_spacing="leading"
+    ),
+    "dpm++": lambda: DPMSolverMultistepScheduler(**_SOLVER, algorithm_type="dpmsolver++"),
+    "dpm++sde": lambda: DPMSolverMultistepScheduler(**_SOLVER, algorithm_type="sde-dpmsolver++"),
+    "unipc": lambda: UniPCMultistepScheduler(**_SOLVER, use_exponential_sigmas=True),
+}
+"""DDIM with the official settings, DPM-Solver++(2M), its SDE form, and UniPC."""
+
+
+def build_scheduler(name: str) -> SchedulerMixin:
+    """A fresh scheduler by its name on the command line.
+
+    Raises:
+        ValueError: unknown name.
+    """
+    if name not in SCHEDULERS:
+        raise ValueError(f"the scheduler '{name}' is unknown; {', '.join(SCHEDULERS)} are accepted: choose one.")
+    return SCHEDULERS[name]()
+
+
+def set_chain(scheduler: SchedulerMixin, begin_index: int, num_inference_steps: int) -> SchedulerMixin:
+    """Give a scheduler the timesteps of a chain that starts below N.
+
+    DDIM: the grid of `num_inference_steps` steps over the whole training chain, cut to t < N. Others:
+    `num_inference_steps` points uniform in log-SNR from t = N - 1 down to 2, from the last straight to x0_hat.
+
+    Args:
+        scheduler: changed in place.
+        begin_index: N, on the training chain.
+        num_inference_steps: see above.
+
+    Returns:
+        The scheduler to use, with `.timesteps` set (UniPC takes its grid from its config, so it is a new object).
+
+    Raises:
+        ValueError: a number of steps that does not fit, or fewer than two calls.
+    """
+    total = scheduler.config.num_train_timesteps
+    if isinstance(num_inference_steps, bool) or not isinstance(num_inference_steps, int | np.integer):
+        raise ValueError(f"`num_inference_steps` must be a whole number; got {num_inference_steps!r}.")
+    if isinstance(scheduler, DDIMScheduler):
+        _check_divides(num_inference_steps, total)
+        scheduler.set_timesteps(num_inference_steps)
+        scheduler.timesteps = scheduler.timesteps[scheduler.timesteps < begin_index]
+        if len(scheduler.timesteps) < 2:
+            raise ValueError(
+                f"N = {begin_index} leaves {len(scheduler.timesteps)} network call(s) of {num_inference_steps} steps; at least two "
+                f"are needed: use N > {total // num_inference_steps} or more steps."
+            )
+        return scheduler
+    grid = log_snr_grid(scheduler.alphas_cumprod.double().numpy(), begin_index, num_inference_steps)
+    if isinstance(scheduler, UniPCMultistepScheduler):
+        sigmas = ((1 - scheduler.alphas_cumprod) / scheduler.alphas_cumprod).sqrt()
+        ends = dict(sigma_max=sigmas[grid[0]].item(), sigma_min=sigmas[grid[-1]].item())
+        scheduler = UniPCMultistepScheduler.from_config(scheduler.config, **ends)
+        scheduler.set_timesteps(num_inference_steps)
+    else:
+        scheduler.set_timesteps(timesteps=grid)
+    return scheduler
+
+
+def log_snr_grid(alphas_cumprod: np.ndarray, begin_index: int, calls: int) -> list[int]:
+    """`calls` different timesteps from N - 1 down to 2, as uniform in log(abar / (1 - abar)) as whole numbers allow.
+
+    Args:
+        alphas_cumprod: abar_t, (T,).
+        begin_index: N in 1..T.
+        calls: network calls, 2..N - 2.
+
+    Raises:
+        ValueError: more or fewer calls than that.
+    """
+    if not 2 <= calls <= begin_index - 2:
+        raise ValueError(
+            f"{calls} network calls do not fit between t = 2 and N = {begin_index}; 2 to {max(begin_index - 2, 2)} do with "
+            "`num_inference_steps`: choose one of these, or a larger N."
+        )
+    log_snr = np.log(alphas_cumprod / (1 - alphas_cumprod))
+    wanted = np.linspace(log_snr[2], log_snr[begin_index - 1], calls)
+    grid = np.interp(-wanted, -log_snr, np.arange(len(log_snr))).round().astype(int)
+    for i in range(1, calls):  # where rounding met the same timestep twice, move up, then back below N
+        grid[i] = max(grid[i], grid[i - 1] + 1)
+    grid[-1] = begin_index - 1
+    for i in range(calls - 2, -1, -1):
+        grid[i] = min(grid[i], grid[i + 1] - 1)
+    return grid[::-1].tolist()
+
+
+def _check_divides(steps: int, total: int) -> None:
+    divisors = [n for n in range(1, total + 1) if total % n == 0]
+    if steps in divisors:
+        return
+    place = bisect_left(divisors, steps)
+    nearest = divisors[-2:] if place >= len(divisors) - 1 else divisors[max(place - 1, 0) : max(place - 1, 0) + 2]
+    raise ValueError(
+        f"`num_inference_steps` must divide {total}; got {steps}. The nearest that do are {nearest[0]} and {nearest[1]}."
+    )

@@ -1,0 +1,1 @@
+"""Training of the diffusion prior and of the diffused estimators, on accelerate."""

@@ -1,0 +1,23 @@
+"""Weights: what exists (`CATALOG`), where it is (`find`, `fetch`), and official checkpoints as diffusers folders (`convert`)."""
+
+from difface.weights.catalog import CATALOG, Weight, lookup
+from difface.weights.convert import ConversionError, convert, converted
+from difface.weights.download import cache_folder, fetch, find
+from difface.weights.formats import WeightError, WeightMissing, WeightRefused, check_format, load_state_dict
+
+__all__ = [
+    "CATALOG",
+    "ConversionError",
+    "Weight",
+    "WeightError",
+    "WeightMissing",
+    "WeightRefused",
+    "cache_folder",
+    "check_format",
+    "convert",
+    "converted",
+    "fetch",
+    "find",
+    "load_state_dict",
+    "lookup",
+]
