@@ -31,11 +31,16 @@ class Failures(Exception):
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run a command of `python -m difface`; see `run`."""
+    return run(app, arguments, "python -m difface")
+
+
+def run(commands: typer.Typer, arguments: list[str] | None, name: str) -> int:
     """Run a command; the exit status: 0 done, 1 some or all of the work failed, 2 the command was not accepted."""
     from difface.weights import WeightError
 
     try:
-        return app(arguments, prog_name="python -m difface", standalone_mode=False) or 0
+        return commands(arguments, prog_name=name, standalone_mode=False) or 0
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         return 0

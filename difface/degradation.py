@@ -60,10 +60,8 @@ class Degradation:
                 raise ValueError(f"`{name}` must be 0 or more (0 switches it off); got {value}.")
         if not math.isfinite(self.theta):
             raise ValueError(f"`theta` must be an angle in radians; got {self.theta}.")
-        if isinstance(self.jpeg_quality, bool) or not isinstance(self.jpeg_quality, int):
+        if type(self.jpeg_quality) is not int or not 1 <= self.jpeg_quality <= 100:
             raise ValueError(f"`jpeg_quality` must be a whole number in 1..100; got {self.jpeg_quality!r}.")
-        if not 1 <= self.jpeg_quality <= 100:
-            raise ValueError(f"`jpeg_quality` must be in 1..100; got {self.jpeg_quality}.")
 
 
 @dataclass(frozen=True)

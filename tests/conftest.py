@@ -1,9 +1,18 @@
-"""What the tests share: where outside data is, and small pieces."""
+"""What the tests share: where outside data is, small networks and a face that anybody may use."""
 
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
+from skimage.data import astronaut
+
+from difface import DifFacePipeline, FaceEstimator, UNet, build_scheduler, faces, profiles
+
+ASTRONAUT_POINTS = np.array([[203, 103], [241, 106], [221, 125], [206, 143], [234, 146]], float)
+"""Eyes, nose tip and mouth corners in `skimage.data.astronaut()`, read off by eye."""
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +22,60 @@ def testdata() -> Path:
     if not folder:
         pytest.skip("DIFFACE_TESTDATA is not set")
     return Path(folder)
+
+
+@pytest.fixture
+def onnx(testdata, monkeypatch) -> Path:
+    """The ONNX models of the test data, where the program looks for weights."""
+    monkeypatch.setenv("DIFFACE_WEIGHTS", str(testdata / "weights"))
+    return testdata / "weights"
+
+
+@pytest.fixture(scope="session")
+def astronaut_photo() -> Image.Image:
+    return Image.fromarray(astronaut())
+
+
+@pytest.fixture(scope="session")
+def astronaut_face(astronaut_photo) -> Image.Image:
+    """64 x 64, in FFHQ alignment."""
+    return faces.align(astronaut_photo, ASTRONAUT_POINTS, 64)
+
+
+def small_unet(**changes) -> UNet:
+    """A random network of two levels, 16 x 16 pixels, with weights from a fixed seed."""
+    arguments = dict(
+        sample_size=16,
+        block_out_channels=(16, 32),
+        down_block_types=("DownBlock2D", "AttnDownBlock2D"),
+        up_block_types=("AttnUpBlock2D", "UpBlock2D"),
+        attention_head_dim=16,
+        norm_num_groups=8,
+        attn_norm_num_groups=8,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return UNet(**(arguments | changes)).eval()
+
+
+@pytest.fixture
+def small() -> DifFacePipeline:
+    """A random pipeline at 16 x 16 pixels: quick, and as good as any for contracts."""
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        estimator = FaceEstimator("srcnn", {"channels": 8, "depth": 2, "down_factor": 2}).eval()
+    pipeline = DifFacePipeline(small_unet(), build_scheduler("ddim"), estimator)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+@pytest.fixture(scope="session")
+def tiny() -> DifFacePipeline:
+    """The embedded models, on the CPU."""
+    pipeline = profiles.load("tiny", device="cpu")
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def generators(*seeds: int) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(seed) for seed in seeds]

@@ -1,0 +1,1 @@
+"""The evaluation suite: measured numbers, made by one command each."""

@@ -1,0 +1,167 @@
+"""The embedded models' numbers: fidelity, identity and realism on test faces at three levels of Eq. 17."""
+
+import hashlib
+import json
+import zlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from rich.progress import track
+
+from difface import images, profiles
+from difface.degradation import Degradation, degrade
+from difface.metrics import PSNR, FrechetIdentity, IdentityAngle
+from difface.pipeline import DifFacePipeline
+from difface.schedulers import FAST_CALLS, build_scheduler
+
+LEVELS = {"mild": 2, "middle": 4, "severe": 8}
+"""Level -> s of Eq. 17; sigma 1 pixel, delta 5 grey levels and JPEG quality 60 at all three."""
+BATCH = 50
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row: which estimator, and if DifFace follows it, how.
+
+    Attributes:
+        estimator: "swinir" or "srcnn"; None is the degraded input itself.
+        begin_index: N; None is the estimate f(y) itself.
+        scheduler: see `difface.schedulers`.
+        steps: inference steps.
+        official_start: noise to alphas_cumprod[N] instead of to the first timestep taken.
+    """
+
+    estimator: str | None = None
+    begin_index: int | None = None
+    scheduler: str = "ddim"
+    steps: int = 250
+    official_start: bool = False
+
+    @property
+    def label(self) -> str:
+        """The row's name in a table."""
+        if self.estimator is None:
+            return "input (LQ)"
+        if self.begin_index is None:
+            return f"f(y), {self.estimator}"
+        if self.scheduler != "ddim":
+            return f"DifFace({self.estimator}), N = {self.begin_index}, --fast ({self.steps} calls)"
+        start = "official" if self.official_start else "matched"
+        return f"DifFace({self.estimator}), N = {self.begin_index}, {self.steps} steps, {start} start"
+
+
+def settings() -> list[Setting]:
+    """All rows of a level."""
+    rows = [Setting(), Setting("srcnn"), Setting("swinir")]
+    for begin_index in (250, 400):
+        rows.append(Setting("swinir", begin_index, "dpm++", FAST_CALLS))
+        rows += [
+            Setting("swinir", begin_index, "ddim", steps, official) for steps in (20, 50, 250) for official in (False, True)
+        ]
+    return rows
+
+
+def report(train: Path, test: Path, output: Path, limit: int | None = None) -> list[dict]:
+    """Measure every setting at every level; one seed per face, from its file's name.
+
+    Args:
+        train: folder of aligned 64-pixel faces that the Frechet distance refers to.
+        test: folder of aligned 64-pixel faces to degrade and restore.
+        output: JSON file, written after every row; rows measured before on the same weights and faces are not repeated.
+        limit: only so many test faces.
+
+    Returns:
+        Rows: level, s, the setting, and PSNR in dB, ID angle in degrees and FD identity.
+    """
+    files = images.find([test])[:limit]
+    truth = torch.cat([_read(file) for file in files])
+    reference = FrechetIdentity()
+    for file in track(images.find([train]), "reference"):
+        reference.update(_read(file), real=True)
+    key = _fingerprint(files)
+    rows = [row for row in _load(output) if row["key"] == key]
+    wanted = [("untouched", 1, Setting())] + [(name, s, setting) for name, s in LEVELS.items() for setting in settings()]
+    for level, s, setting in track(wanted, "rows"):
+        if any(row["level"] == level and row["setting"] == asdict(setting) for row in rows):
+            continue
+        answer = truth if level == "untouched" else _restored(truth, files, s, setting)
+        rows.append({"key": key, "level": level, "s": s, "setting": asdict(setting)} | _scores(answer, truth, reference))
+        with images.whole_file(output) as temporary:
+            temporary.write_text(json.dumps(rows, indent=1))
+    return rows
+
+
+def _read(file: Path) -> torch.Tensor:
+    return images.to_tensors(images.read(file))[0][None]
+
+
+def _load(output: Path) -> list[dict]:
+    return json.loads(output.read_text()) if output.exists() else []
+
+
+def _fingerprint(files: list[Path]) -> str:
+    """Digest of the embedded weights and the names of the faces."""
+    digest = hashlib.sha256()
+    for weights in sorted((profiles.ASSETS / "tiny").rglob("*.safetensors")):
+        digest.update(weights.read_bytes())
+    digest.update("\n".join(file.name for file in files).encode())
+    return digest.hexdigest()[:16]
+
+
+def _seed(file: Path) -> int:
+    return zlib.crc32(file.name.encode())
+
+
+def _restored(truth: torch.Tensor, files: list[Path], s: float, setting: Setting) -> torch.Tensor:
+    generators = [torch.Generator().manual_seed(_seed(file)) for file in files]
+    lq = degrade(truth, Degradation(s, 1, 1, 0, 5, 60), generators)
+    if setting.estimator is None:
+        return lq
+    pipeline = _pipeline(setting)
+    parts = []
+    for first in range(0, len(lq), BATCH):
+        part = lq[first : first + BATCH]
+        if setting.begin_index is None:
+            with torch.inference_mode():
+                parts.append(pipeline.estimator(part))
+        else:
+            seeds = [torch.Generator().manual_seed(_seed(file)) for file in files[first : first + BATCH]]
+            result = pipeline(part, setting.steps, generator=seeds, official_start=setting.official_start, output_type="pt")
+            parts.append(result.images)
+    return torch.cat(parts).mul(255).round() / 255
+
+
+def _pipeline(setting: Setting) -> DifFacePipeline:
+    pipeline = profiles.load("tiny", setting.estimator)
+    pipeline.scheduler = build_scheduler(setting.scheduler)
+    pipeline.set_progress_bar_config(disable=True)
+    if setting.begin_index is not None:
+        pipeline.set_begin_index(setting.begin_index)
+    return pipeline
+
+
+def _scores(answer: torch.Tensor, truth: torch.Tensor, reference: FrechetIdentity) -> dict[str, float | None]:
+    scores: dict[str, float | None] = {}
+    for metric in (PSNR(), IdentityAngle()):
+        metric.update(answer, truth)
+        value = metric.compute()
+        scores[metric.name] = value if value != float("inf") else None
+    reference.features[False] = []
+    reference.update(answer)
+    scores[reference.name] = reference.compute()
+    return scores
+
+
+def markdown(rows: list[dict]) -> str:
+    """The rows as one table per level."""
+    parts = []
+    for level in dict.fromkeys(row["level"] for row in rows):
+        chosen = [row for row in rows if row["level"] == level]
+        lines = [f"**{level}** (s = {chosen[0]['s']})", "", "| | PSNR (dB) | ID angle (degrees) | FD identity |", "| --- | --- | --- | --- |"]
+        for row in chosen:
+            label = "untouched faces" if level == "untouched" else Setting(**row["setting"]).label
+            psnr = "-" if row["PSNR"] is None else f"{row['PSNR']:.2f}"
+            lines.append(f"| {label} | {psnr} | {row['ID angle']:.1f} | {row['FD identity']:.1f} |")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)

@@ -1,0 +1,230 @@
+"""What callers rely on: sizes, seeds, batches, schedulers, saving, and refusals."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import generators, small_unet
+from diffusers.models.unets.unet_2d import UNet2DOutput
+from PIL import Image
+
+from difface import DifFacePipeline, FaceEstimator, Masked, UNet, build_scheduler
+
+
+def noise(count: int, size: int = 16, seed: int = 5) -> torch.Tensor:
+    return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(seed))
+
+
+def test_same_seed_same_picture(small):
+    first, again, other = (
+        small(noise(1), 20, generator=generators(seed), output_type="pt").images for seed in (3, 3, 4)
+    )
+    assert torch.equal(first, again) and not torch.allclose(first, other, atol=0.01)
+
+
+@pytest.mark.parametrize("name", ["ddim", "dpm++sde"])
+def test_a_batch_equals_its_singles(small, name):
+    small.scheduler = build_scheduler(name)
+    steps = 20 if name == "ddim" else 5
+    batch = small(noise(4), steps, generator=generators(0, 1, 2, 3), output_type="pt")
+    for k in range(4):
+        single = small(noise(4)[k : k + 1], steps, generator=generators(k), output_type="pt")
+        assert (single.images[0] - batch.images[k]).abs().max() < 1e-3
+        assert (single.estimates[0] - batch.estimates[k]).abs().max() < 1e-3
+
+
+def test_answers_are_grouped_by_input(small):
+    result = small(noise(2), 20, generator=generators(0, 1, 0, 1), num_images_per_input=2, output_type="pt")
+    assert len(result.images) == 4 and len(result.estimates) == 2
+    second = small(noise(2)[1:], 20, generator=generators(1), output_type="pt")
+    assert (result.images[3] - second.images[0]).abs().max() < 1e-3
+
+
+def test_global_random_state_is_neither_read_nor_changed(small):
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    a = small(noise(1), 20, generator=generators(0), output_type="pt").images
+    assert torch.equal(before, torch.get_rng_state())
+    torch.manual_seed(1)
+    assert torch.equal(a, small(noise(1), 20, generator=generators(0), output_type="pt").images)
+    fresh = [small(noise(1), 20, output_type="pt").images for _ in range(2)]
+    assert not torch.equal(*fresh)
+
+
+def test_the_callers_sizes_come_back(small):
+    pictures = [Image.new("RGB", size, (200, 120, 90)) for size in ((16, 16), (100, 40), (9, 33))]
+    result = small([*pictures, np.zeros((20, 20, 3), np.uint8)], 20, generator=generators(0, 1, 2, 3))
+    assert [picture.size for picture in result.images] == [(16, 16), (100, 40), (9, 33), (20, 20)]
+    assert [picture.size for picture in result.estimates] == [(16, 16), (100, 40), (9, 33), (20, 20)]
+    with pytest.raises(ValueError, match="one size"):
+        small(pictures, 20, output_type="pt")
+
+
+def test_info_says_what_was_done(small):
+    info = small(noise(1), 50, generator=generators(0)).info
+    assert info["calls"] == 20 and info["timesteps"][0] == info["noise_timestep"] == 380
+    assert info["begin_index"] == 400 and info["scheduler"] == "DDIMScheduler" and info["dtype"] == "float32"
+    assert small(noise(1), 50, official_start=True).info["noise_timestep"] == 400
+
+
+def test_noise_of_the_first_timestep_is_what_the_network_is_told(small):
+    seen = []
+    small.unet.register_forward_pre_hook(lambda module, args: seen.append(args))
+    small.estimator.forward = lambda image, mask=None: torch.full_like(image, 0.5)  # x_0 = 0: x_N is the noise alone
+    zeta = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    for official, t in ((False, 350), (True, 400)):
+        seen.clear()
+        small(noise(1), 20, noise=zeta, official_start=official)
+        sample, timestep = seen[0]
+        abar = small.scheduler.alphas_cumprod[t]
+        assert timestep == 350
+        assert torch.allclose(sample, (1 - abar).sqrt() * zeta, atol=1e-6)
+
+
+class GaussianPrior(UNet):
+    """The exact eps for x_0 ~ N(0.2, 0.3^2), so that the probability-flow ODE has a closed form."""
+
+    def forward(self, sample, timestep, **unused):
+        abar = build_scheduler("ddim").alphas_cumprod[timestep]
+        x_0 = 0.2 + 0.09 * abar.sqrt() / (0.09 * abar + 1 - abar) * (sample - abar.sqrt() * 0.2)
+        return UNet2DOutput((sample - abar.sqrt() * x_0) / (1 - abar).sqrt())
+
+
+@pytest.mark.parametrize(("name", "steps", "limit"), [("ddim", 1000, 0.01), ("dpm++", 5, 0.03), ("dpm++", 20, 0.01), ("unipc", 20, 0.01)])
+def test_samplers_solve_the_ode(small, name, steps, limit):
+    unet = GaussianPrior(sample_size=16)
+    pipeline = DifFacePipeline(unet, build_scheduler(name), small.estimator)
+    pipeline.set_progress_bar_config(disable=True)
+    zeta = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    result = pipeline(noise(1), steps, eta=0.0 if name == "ddim" else 0.5, noise=zeta, output_type="pt")
+    abar = pipeline.scheduler.alphas_cumprod[result.info["noise_timestep"]]
+    x_n = abar.sqrt() * (2 * result.estimates - 1) + (1 - abar).sqrt() * zeta
+    expected = 0.2 + 0.3 * (x_n - abar.sqrt() * 0.2) / (0.09 * abar + 1 - abar).sqrt()
+    assert (2 * result.images - 1 - expected.clamp(-1, 1)).abs().max() < limit
+
+
+@pytest.mark.parametrize("name", ["dpm++", "dpm++sde", "unipc"])
+def test_solvers_make_five_calls_and_refuse_what_needs_ddim(small, name):
+    small.scheduler = build_scheduler(name)
+    assert small(noise(1), generator=generators(0)).info["calls"] == 5
+    for arguments in (dict(eta=0.3), dict(official_start=True), dict(constraint=Masked(torch.zeros(1, 1, 16, 16)))):
+        with pytest.raises(ValueError, match="needs DDIM"):
+            small(noise(1), **arguments)
+
+
+def test_ddim_step_against_the_formula(small):
+    """One DDIM step by hand (Eq. 6-7), from the network's own eps."""
+    states, zeta, z = [], torch.randn(1, 3, 16, 16), torch.randn(8, 1, 3, 16, 16)
+    small(
+        noise(1),
+        20,
+        eta=0.7,
+        noise=zeta,
+        step_noise=z,
+        callback_on_step_end=lambda pipe, i, t, tensors: states.append(tensors["sample"]),
+    )
+    abar = small.scheduler.alphas_cumprod.double()
+    with torch.no_grad():
+        eps = small.unet(states[0], 300).sample.double()
+    a_t, a_s = abar[300], abar[250]
+    x0_hat = ((states[0].double() - (1 - a_t).sqrt() * eps) / a_t.sqrt()).clamp(-1, 1)
+    sigma = 0.7 * ((1 - a_s) / (1 - a_t)).sqrt() * (1 - a_t / a_s).sqrt()
+    expected = a_s.sqrt() * x0_hat + (1 - a_s - sigma**2).sqrt() * eps + sigma * z[1].double()
+    assert (states[1].double() - expected).abs().max() < 1e-5
+
+
+def test_known_pixels_are_kept_exactly(small):
+    mask = torch.zeros(1, 1, 16, 16)
+    mask[..., 4:12, 4:12] = 1
+    image = noise(2)
+    result = small(image, 20, generator=generators(0, 1), constraint=Masked(mask), output_type="pt")
+    known = (mask == 0).expand_as(image)
+    assert (result.images - image)[known].abs().max() < 1e-5
+    assert (result.images - image)[~known].abs().max() > 0.05
+
+
+def test_variance_half_is_dropped(small):
+    three = small(noise(1), 20, generator=generators(0), output_type="pt").images
+    six = small_unet(out_channels=6)
+    with torch.no_grad():
+        for name, value in small.unet.state_dict().items():
+            six.state_dict()[name][: len(value)] = value
+    pipeline = DifFacePipeline(six, build_scheduler("ddim"), small.estimator)
+    images = pipeline(noise(1), 20, generator=generators(0), output_type="pt").images
+    assert torch.allclose(images, three, atol=1e-4)
+
+
+def test_sample(small):
+    result = small.sample(3, 20, generator=generators(0, 1, 2), output_type="pt")
+    assert result.images.shape == (3, 3, 16, 16) and result.info["calls"] == 20
+    alone = small.sample(1, 20, generator=generators(2), output_type="pt")
+    assert (alone.images[0] - result.images[2]).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_save_and_load(small, tmp_path, dtype):
+    small.set_begin_index(300)
+    before = small(noise(1), 20, generator=generators(0), output_type="pt").images
+    small.to(dtype).save_pretrained(tmp_path)
+    assert not list(tmp_path.rglob("*.bin")) and len(list(tmp_path.rglob("*.safetensors"))) == 2
+    loaded = DifFacePipeline.from_pretrained(tmp_path, torch_dtype=torch.float32)
+    loaded.set_progress_bar_config(disable=True)
+    assert type(loaded.unet).__name__ == "UNet" and type(loaded.estimator) is FaceEstimator
+    assert loaded.config.begin_index == 300 and loaded.scheduler.betas.equal(small.scheduler.betas)
+    after = loaded(noise(1), 20, generator=generators(0), output_type="pt").images
+    assert (after - before).abs().max() < (1e-6 if dtype == torch.float32 else 0.02)
+
+
+def test_callback_can_change_the_sample_and_stop_the_call(small):
+    seen = []
+
+    def callback(pipeline, i, timestep, tensors):
+        seen.append((i, timestep, sorted(tensors)))
+        return {"sample": torch.zeros_like(tensors["sample"])}
+
+    wanted = ["sample", "pred_original_sample"]
+    small(noise(1), 20, callback_on_step_end=callback, callback_on_step_end_tensor_inputs=wanted)
+    assert seen[0] == (0, 350, sorted(wanted)) and len(seen) == 8
+
+    def stop(pipeline, i, timestep, tensors):
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        small(noise(1), 20, callback_on_step_end=stop)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (dict(eta=-1), r"`eta` must be in \[0, 1\]; got -1"),
+        (dict(eta=float("nan")), "eta"),
+        (dict(num_inference_steps=0), "got 0"),
+        (dict(num_inference_steps=7), "5 and 8"),
+        (dict(num_inference_steps=1001), "500 and 1000"),
+        (dict(num_images_per_input=0), "whole number from 1"),
+        (dict(generator=[torch.Generator()] * 3), "one torch.Generator per output picture"),
+        (dict(output_type="latent"), "'pil' or 'pt'"),
+        (dict(noise=torch.zeros(1, 3, 8, 8)), "`noise` must be"),
+        (dict(step_noise=torch.zeros(3, 1, 3, 16, 16)), "`step_noise` must be"),
+        (dict(constraint=Masked(torch.zeros(1, 1, 16, 8))), "same shape"),
+        (dict(callback_on_step_end_tensor_inputs=["latents"]), "latents"),
+    ],
+)
+def test_refused(small, arguments, says):
+    with pytest.raises(ValueError, match=says) as caught:
+        small(noise(1), **arguments)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("begin_index", [0, -1, 1001, 2.5, "400", True])
+def test_refused_start(small, begin_index):
+    with pytest.raises(ValueError, match=r"1\.\.1000"):
+        small.set_begin_index(begin_index)
+    assert small.config.begin_index == 400
+
+
+def test_refused_combinations(small):
+    small.set_begin_index(1000)
+    with pytest.raises(ValueError, match="at most 999"):
+        small(noise(1), official_start=True)
+    with pytest.raises(ValueError, match="no estimator"):
+        DifFacePipeline(small.unet, small.scheduler)(noise(1))
