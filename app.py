@@ -40,8 +40,9 @@ DDIM_STEPS = [20, 50, 100, 250, 500, 1000]
 THEME = gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])  # no font is fetched
 CSS = """
 .gradio-container {max-width: 1180px !important; margin: 0 auto !important}
-#estimate {max-width: 272px}
-@media (max-width: 480px) {.gradio-container {padding: 8px !important} #estimate {max-width: none}}
+#face .image-frame img {width: 100%; height: 100%; object-fit: contain}
+footer .divider {display: none}
+@media (max-width: 480px) {.gradio-container {padding: 8px !important}}
 """
 
 INTRO = """
@@ -85,6 +86,7 @@ def build(profile_name: str = "tiny", examples: Path = EXAMPLES) -> gr.Blocks:
             outputs,
             api_name="restore",
             show_progress_on=outputs[0],
+            scroll_to_output=True,
             concurrency_limit=1,
         )
         restored.success(
@@ -104,6 +106,7 @@ def _face(examples: Path) -> gr.Image:
         label="A face", type="filepath", image_mode=None, sources=["upload", "clipboard"], height=320, elem_id="face"
     )
     # The file is handed over unread, so that `difface.images` judges it: bad files end in its one line.
+    # (Gradio rebuilds a component whose properties an event updates; events here give this one values only.)
     face.preprocess = lambda upload: upload.path if upload else None
     samples = [[str(path)] for path in sorted(examples.glob("*.png"))]
     if samples:
@@ -170,18 +173,22 @@ def _fit_fields(scheduler: str) -> tuple[dict, dict, dict]:
 def _outputs(size: int) -> list[gr.components.Component]:
     """What a request shows, in the order in which `restore` returns it."""
     pair = gr.ImageSlider(
-        label=f"Left: your picture as the model sees it ({size} × {size}). Right: restored.",
+        label="Before and after",
         format="png",
         interactive=False,
         max_height=SHOWN,
         buttons=["fullscreen"],
         elem_id="result",
     )
-    summary = gr.Markdown(label="Summary", elem_id="summary")
-    download = gr.DownloadButton("Download the result (PNG)", interactive=False, elem_id="download")
-    estimate = gr.Image(
-        label="The rough estimate f(y)", format="png", interactive=False, buttons=["fullscreen"], elem_id="estimate"
-    )
+    gr.Markdown(f"Left: your picture as the model sees it, at {size} × {size} pixels. Right: restored.")
+    with gr.Row():
+        with gr.Column(min_width=180):
+            estimate = gr.Image(
+                label="Rough estimate", format="png", interactive=False, buttons=["fullscreen"], elem_id="estimate"
+            )
+        with gr.Column(min_width=180):
+            download = gr.DownloadButton("Download (PNG)", interactive=False, elem_id="download")
+            summary = gr.Markdown(label="Summary", elem_id="summary")
     return [pair, summary, download, estimate]
 
 
@@ -231,7 +238,7 @@ def one_line() -> Iterator[None]:
     """Show what was not accepted as one message on the page, without a traceback."""
     try:
         yield
-    except (ValueError, TypeError, WeightError) as error:
+    except (ValueError, WeightError) as error:
         raise gr.Error(" ".join(str(error).split()), print_exception=False) from None
 
 
@@ -286,6 +293,7 @@ def serve(page: gr.Blocks, port: int, **options) -> tuple:
         theme=THEME,
         css=CSS,
         max_file_size=MAX_UPLOAD,
+        allowed_paths=[str(EXAMPLES)],
         footer_links=["api"],
         run_history=False,
         enable_monitoring=False,

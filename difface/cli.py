@@ -8,11 +8,12 @@ from math import inf
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
-train = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Train the prior or an estimator on aligned faces.")
+train = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Train the prior or an estimator on aligned faces."
+)
 app.add_typer(train, name="train")
 
 BATCH = 8
@@ -24,6 +25,10 @@ Seed = Annotated[int, typer.Option(help="Picture k of any input uses seed + k.")
 ProfileName = Annotated[str, typer.Option("--profile", help="tiny, ffhq512, ffhq256-inpaint or imagenet256-sr.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Dtype = Annotated[str, typer.Option(help="auto, float32, float16 or bfloat16.")]
+
+
+# Typer brings its own copy of click: its exceptions are reached through the public one that derives from them all.
+UsageProblem = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
 
 class Failures(Exception):
@@ -41,12 +46,12 @@ def run(commands: typer.Typer, arguments: list[str] | None, name: str) -> int:
 
     try:
         return commands(arguments, prog_name=name, standalone_mode=False) or 0
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
-        return 0
-    except click.ClickException as error:
-        return _report(error.format_message(), 2)
-    except (click.Abort, KeyboardInterrupt):
+    except UsageProblem as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # no command at all: its message is the help
+            typer.echo(error.format_message())
+            return 0
+        return _report(" ".join(error.format_message().split()), 2)
+    except (typer.Abort, KeyboardInterrupt):
         return _report("stopped; what was finished is kept.", 1)
     except Failures as error:
         return _report(str(error), 1)
@@ -103,7 +108,9 @@ def _targets(files: list[Path], output: Path) -> None:
     seen: dict[str, Path] = {}
     for file in files:
         if file.stem in seen:
-            raise ValueError(f"{seen[file.stem]} and {file} would both become {file.stem}.png; different names are accepted: rename one.")
+            raise ValueError(
+                f"{seen[file.stem]} and {file} would both become {file.stem}.png; different names are accepted: rename one."
+            )
         seen[file.stem] = file
         if (output / f"{file.stem}.png").resolve() == file.resolve():
             raise ValueError(f"{file} would be overwritten by its result; another folder is accepted: change -o.")
@@ -130,7 +137,9 @@ def restore(
     fast: Annotated[bool, typer.Option("--fast", help="DPM-Solver++ with five calls.")] = False,
     samples: Annotated[int, typer.Option(min=1, help="Answers per picture.")] = 1,
     seed: Seed = 0,
-    save_estimates: Annotated[bool, typer.Option("--save-estimates", help="Also write f(y), NAME_estimate.png.")] = False,
+    save_estimates: Annotated[
+        bool, typer.Option("--save-estimates", help="Also write f(y), NAME_estimate.png.")
+    ] = False,
     device: Device = "auto",
     dtype: Dtype = "auto",
 ) -> None:
@@ -138,10 +147,12 @@ def restore(
     from difface import images, profiles
 
     if fast and (scheduler or steps):
-        raise ValueError("--fast stands for --scheduler dpm++ --steps 5; got another scheduler or number of steps: leave one out.")
+        raise ValueError(
+            "--fast stands for --scheduler dpm++ --steps 5; got another scheduler or number of steps: leave one out."
+        )
     files = images.find(inputs)
     _targets(files, output)
-    generators = _seeds(seed, samples)  # checked before anything is loaded
+    _seeds(seed, samples)  # refused, if it must be, before anything is loaded
     pipeline = profiles.load(profile, estimator, "dpm++" if fast else scheduler or "ddim", device, dtype)
     if start is not None:
         pipeline.set_begin_index(start)
@@ -163,7 +174,10 @@ def restore(
 def made_with(info: dict, profile: str, seed: int) -> dict[str, str]:
     """PNG text entries of a restored picture: that it is AI-restored, and the settings that made it."""
     kept = {key: value for key, value in info.items() if key != "timesteps"}
-    return {"Comment": "AI-restored by DifFace; details may be invented.", "difface": json.dumps({"profile": profile, "seed": seed} | kept)}
+    return {
+        "Comment": "AI-restored by DifFace; details may be invented.",
+        "difface": json.dumps({"profile": profile, "seed": seed} | kept),
+    }
 
 
 @app.command()
@@ -171,7 +185,9 @@ def degrade(
     inputs: Inputs,
     output: Output,
     scale: Annotated[float, typer.Option(help="s: the sides shrink by this factor.")] = 4,
-    blur: Annotated[str, typer.Option(metavar="SX,SY,THETA", help="Blur in pixels along two axes, angle in radians.")] = "1,1,0",
+    blur: Annotated[
+        str, typer.Option(metavar="SX,SY,THETA", help="Blur in pixels along two axes, angle in radians.")
+    ] = "1,1,0",
     noise: Annotated[float, typer.Option(help="Standard deviation, in grey levels of 255.")] = 5,
     jpeg: Annotated[int, typer.Option(help="JPEG quality, 1..100.")] = 60,
     random: Annotated[bool, typer.Option("--random", help="Draw the parameters as in training.")] = False,
@@ -282,7 +298,9 @@ def align(
 
     _each(files, work)
     if without:
-        raise Failures(f"no face was found in {', '.join(map(str, without))}; a photo with a face is accepted: use another.")
+        raise Failures(
+            f"no face was found in {', '.join(map(str, without))}; a photo with a face is accepted: use another."
+        )
 
 
 Data = Annotated[Path, typer.Option(help="Folder of aligned faces (see `align`).")]
@@ -323,7 +341,17 @@ def train_prior(
 
     fall = steps // 2 if decay is None else decay
     settings = Settings(
-        steps, batch_size, learning_rate, warmup, fall, ema_decay, minutes, checkpoint_minutes, preview_every, seed, precision
+        steps,
+        batch_size,
+        learning_rate,
+        warmup,
+        fall,
+        ema_decay,
+        minutes,
+        checkpoint_minutes,
+        preview_every,
+        seed,
+        precision,
     )
     train_prior(data, output, size, settings, init)
 
@@ -351,5 +379,7 @@ def train_estimator(
     from difface.training.loop import Settings
 
     fall = steps // 2 if decay is None else decay
-    settings = Settings(steps, batch_size, learning_rate, warmup, fall, ema_decay, minutes, checkpoint_minutes, 0, seed, precision)
+    settings = Settings(
+        steps, batch_size, learning_rate, warmup, fall, ema_decay, minutes, checkpoint_minutes, 0, seed, precision
+    )
     train_estimator(data, output, size, architecture, settings, init)

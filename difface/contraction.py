@@ -6,6 +6,7 @@ import torch
 
 from difface.schedulers import build_scheduler
 
+
 @dataclass(frozen=True)
 class Contraction:
     """The quantities of Eq. 12-13 along the chain, each a float64 tensor (T,) indexed by timestep 0..T-1.

@@ -11,9 +11,18 @@ from skimage.transform import SimilarityTransform
 
 DETECTOR = "scrfd_2.5g_bnkps.onnx"
 
-FFHQ_TEMPLATE = np.array(
-    [[192.98138, 239.94708], [318.90277, 240.1936], [256.63416, 314.01935], [201.26117, 371.41043], [313.08905, 371.15118]]
-) / 512
+FFHQ_TEMPLATE = (
+    np.array(
+        [
+            [192.98138, 239.94708],
+            [318.90277, 240.1936],
+            [256.63416, 314.01935],
+            [201.26117, 371.41043],
+            [313.08905, 371.15118],
+        ]
+    )
+    / 512
+)
 """Left eye, right eye, nose tip and mouth corners (left and right as seen in the picture) in an aligned face of side 1."""
 
 
@@ -96,5 +105,7 @@ def warp(array: np.ndarray, points: np.ndarray, target: np.ndarray, size: int) -
     # The centre of pixel i lies at i + 0.5: enlarging by `times` about the corner moves it to (i + 0.5) times - 0.5.
     matrix = transform.params[:2] * times
     matrix[:, 2] += (times - 1) / 2
-    large = cv2.warpAffine(array, matrix, (size * times, size * times), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    large = cv2.warpAffine(
+        array, matrix, (size * times, size * times), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
     return cv2.resize(large, (size, size), interpolation=cv2.INTER_AREA) if times > 1 else large

@@ -54,7 +54,9 @@ def read(path: str | os.PathLike) -> Image.Image:
     if path.is_dir():
         raise ImageError(f"{path} is a folder; a picture file is accepted: name one.")
     if path.stat().st_size == 0:
-        raise ImageError(f"{path} is empty (0 bytes); a PNG, JPEG, WebP, BMP or TIFF picture is accepted: replace the file.")
+        raise ImageError(
+            f"{path} is empty (0 bytes); a PNG, JPEG, WebP, BMP or TIFF picture is accepted: replace the file."
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -92,7 +94,9 @@ def to_rgb(image: Image.Image) -> Image.Image:
 def _to_8_bit(values: np.ndarray) -> np.ndarray:
     """Grey values of more than 8 bits: integers above 255 span 0..65535, floats 0..1 or 0..255."""
     if not np.isfinite(values).all():
-        raise ImageError("the picture holds values that are not finite numbers; grey values are accepted: save it anew.")
+        raise ImageError(
+            "the picture holds values that are not finite numbers; grey values are accepted: save it anew."
+        )
     peak = values.max(initial=0)
     if values.dtype == np.uint16 or peak > 255:
         scale = 255 / 65535
@@ -173,7 +177,9 @@ def resize(image: torch.Tensor, height: int, width: int) -> torch.Tensor:
     """(B, 3, h, w) -> (B, 3, height, width), bicubic with antialias as in the official code, in [0, 1]."""
     if image.shape[-2:] == (height, width):
         return image
-    return functional.interpolate(image, (height, width), mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
+    return functional.interpolate(image, (height, width), mode="bicubic", antialias=True, align_corners=False).clamp(
+        0, 1
+    )
 
 
 def fit_square(image: torch.Tensor, size: int) -> torch.Tensor:

@@ -121,7 +121,9 @@ class DifFacePipeline(DiffusionPipeline):
             ValueError, TypeError: an argument outside what is accepted; the message says which and what is.
         """
         if self.estimator is None:
-            raise ValueError("this pipeline has no estimator, so it can only `sample`; load or pass `estimator=` to restore.")
+            raise ValueError(
+                "this pipeline has no estimator, so it can only `sample`; load or pass `estimator=` to restore."
+            )
         self._check_output_type(output_type)
         inputs = images.to_tensors(image)
         sizes = [tuple(tensor.shape[-2:]) for tensor in inputs]
@@ -193,7 +195,9 @@ class DifFacePipeline(DiffusionPipeline):
         x_t = self._noise(None, shape, generators)
         x_0 = self._denoise(x_t, scheduler, eta, generators, callback=callback_on_step_end)
         pictures = self._pictures((x_0 / 2 + 0.5).clamp(0, 1), [(self.size, self.size)] * count, output_type)
-        info = self._info(scheduler, int(scheduler.timesteps[0]), eta, num_inference_steps, False) | {"begin_index": total}
+        info = self._info(scheduler, int(scheduler.timesteps[0]), eta, num_inference_steps, False) | {
+            "begin_index": total
+        }
         self.maybe_free_model_hooks()
         return DifFaceOutput(images=pictures, estimates=None, info=info)
 
@@ -211,7 +215,9 @@ class DifFacePipeline(DiffusionPipeline):
         """The reverse chain over `scheduler.timesteps`: network, stock scheduler step, constraint; x_0 in [-1, 1]."""
         unknown = set(callback_inputs) - set(self._callback_tensor_inputs)
         if unknown:
-            raise ValueError(f"`callback_on_step_end_tensor_inputs` must be of {self._callback_tensor_inputs}; got {sorted(unknown)}.")
+            raise ValueError(
+                f"`callback_on_step_end_tensor_inputs` must be of {self._callback_tensor_inputs}; got {sorted(unknown)}."
+            )
         if step_noise is not None and step_noise.shape != (len(scheduler.timesteps), *sample.shape):
             raise ValueError(
                 f"`step_noise` must be {(len(scheduler.timesteps), *sample.shape)}; got {tuple(step_noise.shape)}."
@@ -221,9 +227,13 @@ class DifFacePipeline(DiffusionPipeline):
             for i, timestep in enumerate(timesteps):
                 model_input = scheduler.scale_model_input(sample, timestep).to(self.unet.dtype)
                 eps = self.unet(model_input, timestep).sample[:, : sample.shape[1]].float()
-                step_arguments = self._step_arguments(scheduler, eta, generators, None if step_noise is None else step_noise[i])
+                step_arguments = self._step_arguments(
+                    scheduler, eta, generators, None if step_noise is None else step_noise[i]
+                )
                 step = scheduler.step(eps, timestep, sample, **step_arguments)
-                x0_hat = step.pred_original_sample if isinstance(scheduler, DDIMScheduler) else scheduler.model_outputs[-1]
+                x0_hat = (
+                    step.pred_original_sample if isinstance(scheduler, DDIMScheduler) else scheduler.model_outputs[-1]
+                )
                 sample = step.prev_sample
                 if project is not None:
                     # The DDIM update is linear in x0_hat: x_s moves by sqrt(abar_s) (x0' - x0_hat), eps stays (Eq. 6, 15-16).
@@ -239,7 +249,11 @@ class DifFacePipeline(DiffusionPipeline):
 
     def _step_arguments(self, scheduler, eta: float, generators: list, noise: torch.Tensor | None) -> dict:
         if isinstance(scheduler, DDIMScheduler):
-            return dict(eta=eta, variance_noise=noise.to(self._execution_device)) if noise is not None else dict(eta=eta, generator=generators)
+            return (
+                dict(eta=eta, variance_noise=noise.to(self._execution_device))
+                if noise is not None
+                else dict(eta=eta, generator=generators)
+            )
         if noise is not None:
             raise ValueError(f"`step_noise` needs DDIM; this pipeline has {type(scheduler).__name__}.")
         return dict(generator=generators) if "generator" in scheduler.step.__code__.co_varnames else {}
@@ -265,14 +279,22 @@ class DifFacePipeline(DiffusionPipeline):
         if not isinstance(self.scheduler, DDIMScheduler):
             given = [
                 name
-                for name, used in [("constraint", constraint is not None), ("official_start", official_start), ("eta", eta != DEFAULT_ETA)]
+                for name, used in [
+                    ("constraint", constraint is not None),
+                    ("official_start", official_start),
+                    ("eta", eta != DEFAULT_ETA),
+                ]
                 if used
             ]
             if given:
-                raise ValueError(f"`{given[0]}` needs DDIM; this pipeline has {type(self.scheduler).__name__}: change `scheduler`.")
+                raise ValueError(
+                    f"`{given[0]}` needs DDIM; this pipeline has {type(self.scheduler).__name__}: change `scheduler`."
+                )
         begin_index, total = self.config.begin_index, self.scheduler.config.num_train_timesteps
         if official_start and begin_index >= total:
-            raise ValueError(f"`official_start` noises to alphas_cumprod[N], so N must be at most {total - 1}; got {begin_index}.")
+            raise ValueError(
+                f"`official_start` noises to alphas_cumprod[N], so N must be at most {total - 1}; got {begin_index}."
+            )
         steps = self._default_steps() if num_inference_steps is None else num_inference_steps
         return set_chain(self.scheduler, begin_index, steps)
 
@@ -312,7 +334,9 @@ class DifFacePipeline(DiffusionPipeline):
             raise ValueError("`output_type='pt'` needs inputs of one size; got several: use 'pil'.")
         return torch.stack(fitted).cpu()
 
-    def _info(self, scheduler, start: int, eta: float, num_inference_steps: int | None, official_start: bool) -> dict[str, Any]:
+    def _info(
+        self, scheduler, start: int, eta: float, num_inference_steps: int | None, official_start: bool
+    ) -> dict[str, Any]:
         timesteps = scheduler.timesteps.tolist()
         return {
             "begin_index": self.config.begin_index,
@@ -348,7 +372,9 @@ def _generators(generator: Generators, count: int) -> list[torch.Generator]:
         )
     for one in generators:
         if one.device.type != "cpu":
-            raise ValueError(f"`generator` must be on the CPU, so that a seed gives the same picture anywhere; got {one.device}.")
+            raise ValueError(
+                f"`generator` must be on the CPU, so that a seed gives the same picture anywhere; got {one.device}."
+            )
     return generators
 
 

@@ -1,8 +1,8 @@
 """Profiles: which networks work together, at which size, with which defaults."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -137,16 +137,21 @@ def load(
         None if prior_only else _estimator(chosen, estimator, dtype),
         begin_index=chosen.begin_index,
     )
+    made.unet.to(memory_format=torch.channels_last)  # the same numbers, in less time
     return made.to(device)
 
 
 def _estimator(chosen: Profile, estimator: str | None, dtype: torch.dtype) -> FaceEstimator:
     if not chosen.estimators:
-        raise ValueError(f"no estimator of the profile '{chosen.name}' is published; it can only sample: use another profile.")
+        raise ValueError(
+            f"no estimator of the profile '{chosen.name}' is published; it can only sample: use another profile."
+        )
     estimator = estimator or next(iter(chosen.estimators))
     if estimator not in chosen.estimators:
         known = ", ".join(chosen.estimators)
-        raise ValueError(f"the profile '{chosen.name}' has no estimator '{estimator}'; {known} are accepted: choose one.")
+        raise ValueError(
+            f"the profile '{chosen.name}' has no estimator '{estimator}'; {known} are accepted: choose one."
+        )
     return FaceEstimator.from_pretrained(chosen.estimators[estimator](), torch_dtype=dtype)
 
 
@@ -156,7 +161,9 @@ def _device(name: str) -> torch.device:
     try:
         torch.zeros(1, device=name)
     except (RuntimeError, AssertionError):
-        raise ValueError(f"the device '{name}' is not there; auto, cpu, cuda and mps are accepted: use --device cpu.") from None
+        raise ValueError(
+            f"the device '{name}' is not there; auto, cpu, cuda and mps are accepted: use --device cpu."
+        ) from None
     return torch.device(name)
 
 

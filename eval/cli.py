@@ -22,12 +22,51 @@ def main(arguments: list[str] | None = None) -> int:
 
 @app.command("tiny-report")
 def tiny_report(
-    train: Annotated[Path, typer.Option(help="Folder of aligned 64-pixel training faces, the Frechet distance's reference.")],
+    train: Annotated[
+        Path, typer.Option(help="Folder of aligned 64-pixel training faces, the Frechet distance's reference.")
+    ],
     test: Annotated[Path, typer.Option(help="Folder of aligned 64-pixel test faces.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="JSON file; rows that are there already are kept.")],
     limit: Annotated[int | None, typer.Option(min=2, help="Only the first faces of the test folder.")] = None,
+    dtype: cli.Dtype = "auto",
 ) -> None:
     """Score the embedded models on test faces at three levels of Eq. 17, into a JSON file and a table."""
     from eval.tiny_report import markdown, report
 
-    typer.echo(markdown(report(train, test, output, limit)))
+    typer.echo(markdown(report(train, test, output, limit, dtype)))
+
+
+@app.command()
+def gallery(
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="The assets folder: receives examples/ and gallery.png.")
+    ],
+    seeds: Annotated[str, typer.Option(help="Seeds of the prior's samples, comma-separated.")] = "0,1,2,3,4,5,6",
+) -> None:
+    """Make the page's examples and the README's picture from samples of the embedded prior and the astronaut."""
+    from eval.gallery import examples, sheet
+
+    numbers = [int(seed) for seed in seeds.split(",")]
+    for path in [*examples(output / "examples", numbers), sheet(output / "gallery.png", numbers)]:
+        typer.echo(path)
+
+
+@app.command("sheet")
+def portrait_sheet(
+    inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Aligned 64-pixel faces or folders of them.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="PNG file.")],
+    limit: Annotated[int, typer.Option(min=1, help="Only the first faces.")] = 16,
+    level: Annotated[str, typer.Option(help="mild, middle or severe.")] = "middle",
+) -> None:
+    """Degrade faces, restore them, and write input | f(y) | DifFace | another seed | truth side by side."""
+    import torch
+
+    from difface import images
+    from difface.degradation import degrade
+    from eval.gallery import EXAMPLES, comparison
+
+    if level not in EXAMPLES:
+        raise ValueError(f"the level '{level}' is unknown; {', '.join(EXAMPLES)} are accepted: choose one.")
+    truth = torch.stack([images.to_tensors(images.read(file))[0] for file in images.find(inputs)[:limit]])
+    lq = degrade(truth, EXAMPLES[level], [torch.Generator().manual_seed(k) for k in range(len(truth))])
+    typer.echo(comparison(output, lq, truth))

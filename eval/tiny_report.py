@@ -13,7 +13,7 @@ from difface import images, profiles
 from difface.degradation import Degradation, degrade
 from difface.metrics import PSNR, FrechetIdentity, IdentityAngle
 from difface.pipeline import DifFacePipeline
-from difface.schedulers import FAST_CALLS, build_scheduler
+from difface.schedulers import FAST_CALLS
 
 LEVELS = {"mild": 2, "middle": 4, "severe": 8}
 """Level -> s of Eq. 17; sigma 1 pixel, delta 5 grey levels and JPEG quality 60 at all three."""
@@ -57,12 +57,14 @@ def settings() -> list[Setting]:
     for begin_index in (250, 400):
         rows.append(Setting("swinir", begin_index, "dpm++", FAST_CALLS))
         rows += [
-            Setting("swinir", begin_index, "ddim", steps, official) for steps in (20, 50, 250) for official in (False, True)
+            Setting("swinir", begin_index, "ddim", steps, official)
+            for steps in (20, 50, 250)
+            for official in (False, True)
         ]
     return rows
 
 
-def report(train: Path, test: Path, output: Path, limit: int | None = None) -> list[dict]:
+def report(train: Path, test: Path, output: Path, limit: int | None = None, dtype: str = "auto") -> list[dict]:
     """Measure every setting at every level; one seed per face, from its file's name.
 
     Args:
@@ -70,6 +72,7 @@ def report(train: Path, test: Path, output: Path, limit: int | None = None) -> l
         test: folder of aligned 64-pixel faces to degrade and restore.
         output: JSON file, written after every row; rows measured before on the same weights and faces are not repeated.
         limit: only so many test faces.
+        dtype: of the networks, see `difface.profiles.load`; the sampler's state is float32 in any case.
 
     Returns:
         Rows: level, s, the setting, and PSNR in dB, ID angle in degrees and FD identity.
@@ -79,14 +82,18 @@ def report(train: Path, test: Path, output: Path, limit: int | None = None) -> l
     reference = FrechetIdentity()
     for file in track(images.find([train]), "reference"):
         reference.update(_read(file), real=True)
-    key = _fingerprint(files)
+    key = _fingerprint(files, dtype)
     rows = [row for row in _load(output) if row["key"] == key]
-    wanted = [("untouched", 1, Setting())] + [(name, s, setting) for name, s in LEVELS.items() for setting in settings()]
+    wanted = [("untouched", 1, Setting())] + [
+        (name, s, setting) for name, s in LEVELS.items() for setting in settings()
+    ]
     for level, s, setting in track(wanted, "rows"):
         if any(row["level"] == level and row["setting"] == asdict(setting) for row in rows):
             continue
-        answer = truth if level == "untouched" else _restored(truth, files, s, setting)
-        rows.append({"key": key, "level": level, "s": s, "setting": asdict(setting)} | _scores(answer, truth, reference))
+        answer = truth if level == "untouched" else _restored(truth, files, s, setting, dtype)
+        rows.append(
+            {"key": key, "level": level, "s": s, "setting": asdict(setting)} | _scores(answer, truth, reference)
+        )
         with images.whole_file(output) as temporary:
             temporary.write_text(json.dumps(rows, indent=1))
     return rows
@@ -100,9 +107,9 @@ def _load(output: Path) -> list[dict]:
     return json.loads(output.read_text()) if output.exists() else []
 
 
-def _fingerprint(files: list[Path]) -> str:
-    """Digest of the embedded weights and the names of the faces."""
-    digest = hashlib.sha256()
+def _fingerprint(files: list[Path], dtype: str) -> str:
+    """Digest of the embedded weights, their type and the names of the faces."""
+    digest = hashlib.sha256(dtype.encode())
     for weights in sorted((profiles.ASSETS / "tiny").rglob("*.safetensors")):
         digest.update(weights.read_bytes())
     digest.update("\n".join(file.name for file in files).encode())
@@ -113,12 +120,12 @@ def _seed(file: Path) -> int:
     return zlib.crc32(file.name.encode())
 
 
-def _restored(truth: torch.Tensor, files: list[Path], s: float, setting: Setting) -> torch.Tensor:
+def _restored(truth: torch.Tensor, files: list[Path], s: float, setting: Setting, dtype: str) -> torch.Tensor:
     generators = [torch.Generator().manual_seed(_seed(file)) for file in files]
     lq = degrade(truth, Degradation(s, 1, 1, 0, 5, 60), generators)
     if setting.estimator is None:
         return lq
-    pipeline = _pipeline(setting)
+    pipeline = _pipeline(setting, dtype)
     parts = []
     for first in range(0, len(lq), BATCH):
         part = lq[first : first + BATCH]
@@ -127,14 +134,15 @@ def _restored(truth: torch.Tensor, files: list[Path], s: float, setting: Setting
                 parts.append(pipeline.estimator(part))
         else:
             seeds = [torch.Generator().manual_seed(_seed(file)) for file in files[first : first + BATCH]]
-            result = pipeline(part, setting.steps, generator=seeds, official_start=setting.official_start, output_type="pt")
+            result = pipeline(
+                part, setting.steps, generator=seeds, official_start=setting.official_start, output_type="pt"
+            )
             parts.append(result.images)
     return torch.cat(parts).mul(255).round() / 255
 
 
-def _pipeline(setting: Setting) -> DifFacePipeline:
-    pipeline = profiles.load("tiny", setting.estimator)
-    pipeline.scheduler = build_scheduler(setting.scheduler)
+def _pipeline(setting: Setting, dtype: str) -> DifFacePipeline:
+    pipeline = profiles.load("tiny", setting.estimator, setting.scheduler, dtype=dtype)
     pipeline.set_progress_bar_config(disable=True)
     if setting.begin_index is not None:
         pipeline.set_begin_index(setting.begin_index)
@@ -158,7 +166,12 @@ def markdown(rows: list[dict]) -> str:
     parts = []
     for level in dict.fromkeys(row["level"] for row in rows):
         chosen = [row for row in rows if row["level"] == level]
-        lines = [f"**{level}** (s = {chosen[0]['s']})", "", "| | PSNR (dB) | ID angle (degrees) | FD identity |", "| --- | --- | --- | --- |"]
+        lines = [
+            f"**{level}** (s = {chosen[0]['s']})",
+            "",
+            "| | PSNR (dB) | ID angle (degrees) | FD identity |",
+            "| --- | --- | --- | --- |",
+        ]
         for row in chosen:
             label = "untouched faces" if level == "untouched" else Setting(**row["setting"]).label
             psnr = "-" if row["PSNR"] is None else f"{row['PSNR']:.2f}"

@@ -3,16 +3,13 @@
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
 from skimage.data import astronaut
 
-from difface import DifFacePipeline, FaceEstimator, UNet, build_scheduler, faces, profiles
-
-ASTRONAUT_POINTS = np.array([[203, 103], [241, 106], [221, 125], [206, 143], [234, 146]], float)
-"""Eyes, nose tip and mouth corners in `skimage.data.astronaut()`, read off by eye."""
+from difface import DifFacePipeline, FaceEstimator, UNet, build_scheduler, profiles
+from eval import gallery
 
 
 @pytest.fixture(scope="session")
@@ -37,9 +34,9 @@ def astronaut_photo() -> Image.Image:
 
 
 @pytest.fixture(scope="session")
-def astronaut_face(astronaut_photo) -> Image.Image:
+def astronaut_face() -> Image.Image:
     """64 x 64, in FFHQ alignment."""
-    return faces.align(astronaut_photo, ASTRONAUT_POINTS, 64)
+    return gallery.astronaut_face()
 
 
 def small_unet(**changes) -> UNet:

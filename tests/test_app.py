@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import socket
 import struct
 import subprocess
@@ -48,8 +49,9 @@ def server(tmp_path_factory):
                 break
     assert process.poll() is None, (folder / "log").read_text()
     yield f"http://127.0.0.1:{port}", folder
-    process.terminate()
+    process.send_signal(signal.SIGINT)
     process.wait(20)
+    assert [path.name for path in (folder / "files").rglob("*") if path.is_file()] == []  # nothing is kept
 
 
 @pytest.fixture(scope="module")

@@ -89,7 +89,9 @@ class GaussianPrior(UNet):
         return UNet2DOutput((sample - abar.sqrt() * x_0) / (1 - abar).sqrt())
 
 
-@pytest.mark.parametrize(("name", "steps", "limit"), [("ddim", 1000, 0.01), ("dpm++", 5, 0.03), ("dpm++", 20, 0.01), ("unipc", 20, 0.01)])
+@pytest.mark.parametrize(
+    ("name", "steps", "limit"), [("ddim", 1000, 0.01), ("dpm++", 5, 0.03), ("dpm++", 20, 0.01), ("unipc", 20, 0.01)]
+)
 def test_samplers_solve_the_ode(small, name, steps, limit):
     unet = GaussianPrior(sample_size=16)
     pipeline = DifFacePipeline(unet, build_scheduler(name), small.estimator)

@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import load_file
 
 from difface import DifFacePipeline, FaceEstimator, Masked, build_scheduler
-from difface.weights.convert import convert
 from difface.models.unet import UNet
+from difface.weights.convert import convert
 
 
 class Given(FaceEstimator):
@@ -28,7 +28,9 @@ def unet(testdata, tmp_path_factory) -> UNet:
 
     fixture = load_file(testdata / "parity" / "unet_small.safetensors")
     folder = tmp_path_factory.mktemp("unet")
-    save_file({k.removeprefix("sd."): v for k, v in fixture.items() if k.startswith("sd.")}, folder / "official.safetensors")
+    save_file(
+        {k.removeprefix("sd."): v for k, v in fixture.items() if k.startswith("sd.")}, folder / "official.safetensors"
+    )
     arguments = json.loads((testdata / "parity" / "unet_small.json").read_text())
     convert(
         folder / "official.safetensors",
@@ -101,5 +103,7 @@ def test_schedule(testdata):
     ascending = scheduler.timesteps.flip(0)
     assert ascending[:5].tolist() == stored["timestep_map_first5"] and ascending[100] == stored["timestep_map_100"]
     respaced = scheduler.alphas_cumprod.double()[ascending]
-    assert torch.allclose(respaced[:5], torch.tensor(stored["alphas_cumprod_respaced_first5"], dtype=torch.float64), atol=1e-6)
+    assert torch.allclose(
+        respaced[:5], torch.tensor(stored["alphas_cumprod_respaced_first5"], dtype=torch.float64), atol=1e-6
+    )
     assert abs(respaced[100] - stored["alphas_cumprod_respaced_100"]) < 1e-6

@@ -12,7 +12,10 @@ def test_ddim_calls_below_400(steps, calls):
     assert timesteps == list(range(1000 // steps * (calls - 1), -1, -1000 // steps))
 
 
-@pytest.mark.parametrize(("steps", "nearest"), [(0, "1 and 2"), (7, "5 and 8"), (1001, "500 and 1000"), (300, "250 and 500"), (-3, "1 and 2")])
+@pytest.mark.parametrize(
+    ("steps", "nearest"),
+    [(0, "1 and 2"), (7, "5 and 8"), (1001, "500 and 1000"), (300, "250 and 500"), (-3, "1 and 2")],
+)
 def test_steps_that_do_not_divide(steps, nearest):
     with pytest.raises(ValueError, match=f"got {steps}. The nearest that do are {nearest}"):
         set_chain(build_scheduler("ddim"), 400, steps)

@@ -48,7 +48,9 @@ class FrechetIdentity:
         Raises:
             ValueError: a set has fewer than two images.
         """
-        sets = [np.concatenate(self.features[real]) if self.features[real] else np.empty((0, 1)) for real in (True, False)]
+        sets = [
+            np.concatenate(self.features[real]) if self.features[real] else np.empty((0, 1)) for real in (True, False)
+        ]
         if min(map(len, sets)) < 2:
             raise ValueError(f"a Frechet distance needs two images in each set; got {len(sets[0])} and {len(sets[1])}.")
         return frechet_distance(*(stat for one in sets for stat in (one.mean(0), np.cov(one, rowvar=False))))

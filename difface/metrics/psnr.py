@@ -24,7 +24,9 @@ class PSNR:
             ValueError: the shapes differ.
         """
         if restored.shape != truth.shape:
-            raise ValueError(f"PSNR compares images of one shape; got {tuple(restored.shape)} and {tuple(truth.shape)}.")
+            raise ValueError(
+                f"PSNR compares images of one shape; got {tuple(restored.shape)} and {tuple(truth.shape)}."
+            )
         mse = (restored.double() - truth.double()).square().flatten(1).mean(1)
         self.values += (-10 * mse.log10()).tolist()
 

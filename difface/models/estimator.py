@@ -180,8 +180,7 @@ def _call_in_float32(net: nn.Module, image: Tensor, mask: Tensor) -> Tensor:
 class FaceEstimator(ModelMixin, ConfigMixin):
     """The diffused estimator f(y; w), trained with an L1 loss to map a low-quality image y to a rough x_0.
 
-    `forward` is f(y) as the pipeline uses it, clamped to [0, 1]; `predict` is the bare output, for the training loss. Both
-    take any size (the image is padded at the right and bottom to the network's multiple, and the result cropped back). The
+    Any size is taken: the image is padded by reflection to the network's multiple, and the output cropped back. The
     weights may be in half precision; SwinIR then runs in autocast, LaMa in float32.
 
     Args:
@@ -205,15 +204,16 @@ class FaceEstimator(ModelMixin, ConfigMixin):
         """Whether the network is an inpainting one ('lama'), called with a mask."""
         return self.config.architecture == "lama"
 
-    def predict(self, image: Tensor, mask: Tensor | None = None) -> Tensor:
-        """The network's output, not clamped.
+    def forward(self, image: Tensor, mask: Tensor | None = None, clamp: bool = True) -> Tensor:
+        """f(y).
 
         Args:
             image: y, (B, 3, H, W) RGB in [0, 1]; its missing pixels are never seen.
             mask: (B, 1, H, W), 1 = missing, for 'lama'; None for the others.
+            clamp: False leaves the network's output as it is, for the training loss.
 
         Returns:
-            (B, 3, H, W) in the image's dtype, nominally in [0, 1].
+            (B, 3, H, W) in the image's dtype, in [0, 1].
 
         Raises:
             ValueError: a wrong shape, a missing mask, or a mask that the network does not take.
@@ -226,11 +226,8 @@ class FaceEstimator(ModelMixin, ConfigMixin):
         else:
             mask = mask.to(image)
             out = _call_in_float32(self.net, self._pad(image * (1 - mask)), self._pad(mask))
-        return out[..., :height, :width].to(image.dtype)
-
-    def forward(self, image: Tensor, mask: Tensor | None = None) -> Tensor:
-        """f(y): `predict` clamped to [0, 1], (B, 3, H, W)."""
-        return self.predict(image, mask).clamp(0, 1)
+        out = out[..., :height, :width].to(image.dtype)
+        return out.clamp(0, 1) if clamp else out
 
     def _pad(self, image: Tensor) -> Tensor:
         """Enlarge (B, C, H, W) at the right and bottom to sides that the network takes, by reflection where it can be."""
@@ -243,7 +240,8 @@ class FaceEstimator(ModelMixin, ConfigMixin):
 
     def _low_precision(self, device: torch.device) -> AbstractContextManager:
         """Autocast for weights in half precision, where SwinIR still makes its attention mask in float32."""
-        return nullcontext() if self.dtype == torch.float32 else torch.autocast(device.type, dtype=self.dtype)
+        half = self.dtype in (torch.float16, torch.bfloat16)
+        return torch.autocast(device.type, dtype=self.dtype) if half else nullcontext()
 
     def _check(self, image: Tensor, mask: Tensor | None) -> None:
         """Refuse shapes and masks that the network was not built for."""

@@ -6,8 +6,10 @@ from torch import Tensor, nn
 
 
 def _conv(features: int, out_features: int, kernel: int) -> nn.Conv2d:
-    """A convolution that keeps the size: (B, features, h, w) -> (B, out_features, h, w)."""
-    return nn.Conv2d(features, out_features, kernel, padding=kernel // 2)
+    """A convolution that keeps the size: (B, features, h, w) -> (B, out_features, h, w); He initialisation."""
+    layer = nn.Conv2d(features, out_features, kernel, padding=kernel // 2)
+    nn.init.kaiming_normal_(layer.weight, a=0.2)
+    return layer
 
 
 def _act() -> nn.LeakyReLU:

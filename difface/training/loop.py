@@ -115,7 +115,12 @@ def generator_of(*parts: int) -> torch.Generator:
 
 
 def fit(
-    model: ModelMixin, faces: Faces, compute_loss: LossFunction, settings: Settings, output: Path, preview: Preview | None = None
+    model: ModelMixin,
+    faces: Faces,
+    compute_loss: LossFunction,
+    settings: Settings,
+    output: Path,
+    preview: Preview | None = None,
 ) -> None:
     """Train `model` and save its moving average in `output`, resuming from `output`'s checkpoint when there is one.
 
@@ -174,13 +179,22 @@ def fit(
         ema.copy_to(model.parameters())
         model.eval()
         model.save_pretrained(output)
-        record = {**asdict(settings), "steps_done": step, "images_seen": step * settings.batch_size * accelerator.num_processes}
+        record = {
+            **asdict(settings),
+            "steps_done": step,
+            "images_seen": step * settings.batch_size * accelerator.num_processes,
+        }
         with whole_file(output / "settings.json") as temporary:
             temporary.write_text(json.dumps(record, indent=1, default=str))
 
 
 def _progress(shown: bool) -> Progress:
-    columns = (TextColumn("step {task.completed}/{task.total}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn())
+    columns = (
+        TextColumn("step {task.completed}/{task.total}"),
+        BarColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeRemainingColumn(),
+    )
     return Progress(*columns, disable=not shown)
 
 

@@ -73,6 +73,10 @@ def preview(unet: UNet, path: Path) -> None:
     from difface.schedulers import build_scheduler
 
     generators = [torch.Generator().manual_seed(seed) for seed in range(16)]
-    samples = DifFacePipeline(unet, build_scheduler("ddim")).sample(16, num_inference_steps=50, generator=generators, output_type="pt").images
+    samples = (
+        DifFacePipeline(unet, build_scheduler("ddim"))
+        .sample(16, num_inference_steps=50, generator=generators, output_type="pt")
+        .images
+    )
     rows = [torch.cat(list(samples[4 * row : 4 * row + 4]), dim=2) for row in range(4)]
     write(to_pil(torch.cat(rows, dim=1)), path)

@@ -1,0 +1,88 @@
+"""Pictures that anybody may use: samples of the embedded prior and scikit-image's astronaut, degraded, restored, side by side."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from skimage.data import astronaut
+
+from difface import faces, images, profiles
+from difface.degradation import Degradation, degrade
+
+ASTRONAUT_POINTS = np.array([[204, 101], [247, 103], [224, 128], [201, 139], [246, 141]], float)
+"""Eyes, nose tip and mouth corners in `skimage.data.astronaut()`, as SCRFD finds them."""
+
+EXAMPLES = {
+    "mild": Degradation(2, 1, 1, 0, 5, 60),
+    "middle": Degradation(4, 1, 1, 0, 5, 60),
+    "severe": Degradation(8, 1, 1, 0, 5, 60),
+}
+"""Name in the file -> parameters of Eq. 17."""
+
+ZOOM = 2
+"""Each pixel of a sheet's pictures becomes ZOOM x ZOOM (nearest), so that the 64 pixels are seen as they are."""
+
+
+def astronaut_face(size: int = 64) -> Image.Image:
+    """The face of `skimage.data.astronaut()` (NASA, public domain), `size` x `size` in FFHQ alignment."""
+    return faces.align(Image.fromarray(astronaut()), ASTRONAUT_POINTS, size)
+
+
+def clean_faces(seeds: list[int]) -> dict[str, torch.Tensor]:
+    """Name -> (3, 64, 64) in [0, 1]: the astronaut and samples of the embedded prior."""
+    pipeline = profiles.load("tiny", prior_only=True)
+    pipeline.set_progress_bar_config(disable=True)
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    samples = pipeline.sample(len(seeds), 250, generator=generators, output_type="pt").images
+    named = {f"sample_{seed}": sample for seed, sample in zip(seeds, samples, strict=True)}
+    return {"astronaut": images.to_tensors(astronaut_face())[0]} | named
+
+
+def examples(output: Path, seeds: list[int]) -> list[Path]:
+    """Write degraded faces NAME_LEVEL.png, the levels taking turns; their paths."""
+    paths = []
+    for k, (name, face) in enumerate(clean_faces(seeds).items()):
+        level = ("middle", "severe", "mild")[k % 3]
+        lq = degrade(face, EXAMPLES[level], torch.Generator().manual_seed(k))
+        paths.append(output / f"{name}_{level}.png")
+        images.write(images.to_pil(lq), paths[-1])
+    return paths
+
+
+def sheet(output: Path, seeds: list[int]) -> Path:
+    """Write `output`: input | f(y) | DifFace | a second seed | truth, one row per face, at the middle level."""
+    clean = clean_faces(seeds)
+    truth = torch.stack(list(clean.values()))
+    lq = degrade(truth, EXAMPLES["middle"], [torch.Generator().manual_seed(k) for k in range(len(truth))])
+    return comparison(output, lq, truth)
+
+
+def comparison(output: Path, lq: torch.Tensor, truth: torch.Tensor) -> Path:
+    """Restore `lq` with seeds 0 and 1 by the profile's defaults and write the sheet; both (B, 3, 64, 64) in [0, 1]."""
+    pipeline = profiles.load("tiny")
+    pipeline.set_progress_bar_config(disable=True)
+    generators = [torch.Generator().manual_seed(seed) for _ in truth for seed in (0, 1)]
+    result = pipeline(lq, 250, generator=generators, num_images_per_input=2, output_type="pt")
+    columns = {
+        "input": lq,
+        "f(y)": result.estimates,
+        "DifFace": result.images[0::2],
+        "another seed": result.images[1::2],
+        "truth": truth,
+    }
+    images.write(_grid(columns), output)
+    return output
+
+
+def _grid(columns: dict[str, torch.Tensor]) -> Image.Image:
+    """Labelled columns of pictures, each (B, 3, H, W)."""
+    rows, size = len(next(iter(columns.values()))), next(iter(columns.values())).shape[-1] * ZOOM
+    canvas = Image.new("RGB", ((size + 4) * len(columns) - 4, (size + 4) * rows + 18), "white")
+    draw = ImageDraw.Draw(canvas)
+    for column, (label, batch) in enumerate(columns.items()):
+        draw.text((column * (size + 4) + size / 2, 9), label, fill="black", anchor="mm")
+        for row, picture in enumerate(batch):
+            large = images.to_pil(picture).resize((size, size), Image.Resampling.NEAREST)
+            canvas.paste(large, (column * (size + 4), 18 + row * (size + 4)))
+    return canvas

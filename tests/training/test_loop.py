@@ -1,0 +1,101 @@
+"""Training learns, resumes exactly, and says what is wrong."""
+
+import csv
+import time
+
+import pytest
+import torch
+from conftest import small_unet
+from diffusers import DDPMScheduler
+from safetensors.torch import load_file
+
+from difface import images
+from difface.training.loop import Faces, Settings, TrainingError, fit, generator_of
+from difface.training.prior import augment, eps_loss
+
+SCHEDULER = DDPMScheduler(beta_schedule="linear", beta_start=1e-4, beta_end=0.02)
+
+
+def loss(model, x_0, generator):
+    return eps_loss(model, SCHEDULER, augment(x_0, generator), generator)
+
+
+def settings(**changes) -> Settings:
+    base = dict(steps=6, batch_size=2, learning_rate=1e-3, warmup=2, decay=3, ema_decay=0.9, precision="no")
+    return Settings(**(base | changes))
+
+
+@pytest.fixture
+def faces(tmp_path) -> Faces:
+    for k in range(5):
+        flat = torch.rand(3, 1, 1, generator=torch.Generator().manual_seed(k)).expand(3, 16, 16)
+        images.write(images.to_pil(flat), tmp_path / "faces" / f"{k}.png")
+    return Faces(tmp_path / "faces", 16)
+
+
+def test_killed_and_resumed_equals_unbroken(faces, tmp_path, monkeypatch):
+    fit(small_unet(), faces, loss, settings(), tmp_path / "unbroken")
+
+    calls = []
+
+    def killed(model, x_0, generator):
+        calls.append(1)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return loss(model, x_0, generator)
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(small_unet(), faces, killed, settings(checkpoint_minutes=0), tmp_path / "killed")
+    fit(small_unet(), faces, loss, settings(), tmp_path / "killed")
+    unbroken, resumed = (
+        load_file(tmp_path / name / "diffusion_pytorch_model.safetensors") for name in ("unbroken", "killed")
+    )
+    assert all(torch.equal(unbroken[name], resumed[name]) for name in unbroken)
+    start = small_unet().state_dict()
+    assert any(not torch.equal(unbroken[name], start[name]) for name in unbroken)
+
+
+def test_loss_falls(faces, tmp_path):
+    fit(small_unet(), faces, loss, settings(steps=150, batch_size=5, warmup=5), tmp_path / "out")
+    rows = list(csv.DictReader((tmp_path / "out" / "log.csv").open()))
+    assert [row["step"] for row in rows] == ["50", "100", "150"]
+    assert float(rows[-1]["loss"]) < 0.7 * float(rows[0]["loss"])
+
+
+def test_minutes_stop_cleanly(faces, tmp_path):
+    started = time.monotonic()
+    fit(small_unet(), faces, loss, settings(steps=10**6, minutes=0.02), tmp_path / "out")
+    assert time.monotonic() - started < 20
+    state = torch.load(tmp_path / "out" / "checkpoint.pt", weights_only=True)
+    assert 0 < state["step"] < 10**6 and {"model", "ema", "optimizer"} <= set(state)
+
+
+def test_rate():
+    plan = settings(steps=100, warmup=10, decay=50, learning_rate=1.0)
+    assert plan.rate(0) == 0.1 and plan.rate(9) == plan.rate(50) == 1 and plan.rate(75) == 0.5 and plan.rate(99) == 0.02
+
+
+def test_every_epoch_shows_every_face_once(faces):
+    faces.images = torch.arange(5, dtype=torch.uint8).view(5, 1, 1, 1)
+    shown = torch.cat([faces.batch(step, settings(batch_size=5), 0, 1).flatten() for step in range(3)]) * 255
+    epochs = shown.round().view(3, 5)
+    assert all(sorted(epoch.tolist()) == [0, 1, 2, 3, 4] for epoch in epochs)
+    assert len({tuple(epoch.tolist()) for epoch in epochs}) > 1
+    halves = [faces.batch(0, settings(batch_size=2), process, 2).flatten() for process in (0, 1)]
+    assert len(set(torch.cat(halves).tolist())) == 4
+
+
+def test_streams_differ():
+    draws = {
+        tuple(torch.rand(3, generator=generator_of(*parts)).tolist())
+        for parts in [(0, 1), (1, 0), (0, 0), (0, 1, 0), (0, 2)]
+    }
+    assert len(draws) == 5
+
+
+def test_another_network_or_size_is_refused(faces, tmp_path):
+    fit(small_unet(), faces, loss, settings(steps=1), tmp_path / "out")
+    with pytest.raises(TrainingError, match="another network"):
+        fit(small_unet(block_out_channels=(16, 48)), faces, loss, settings(steps=2), tmp_path / "out")
+    with pytest.raises(TrainingError, match="16x16"):
+        Faces(tmp_path / "faces", 64)
