@@ -11,10 +11,6 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
-train = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Train the prior or an estimator on aligned faces."
-)
-app.add_typer(train, name="train")
 
 BATCH = 8
 """Pictures that go through the networks at once."""
@@ -303,83 +299,49 @@ def align(
         )
 
 
-Data = Annotated[Path, typer.Option(help="Folder of aligned faces (see `align`).")]
-Steps = Annotated[int, typer.Option(min=1, help="Optimiser steps in all.")]
-BatchSize = Annotated[int, typer.Option(min=1, help="Images per step.")]
-Rate = Annotated[float, typer.Option(help="AdamW's learning rate.")]
-Warmup = Annotated[int, typer.Option(min=0, help="Steps of linear rise.")]
-Decay = Annotated[int | None, typer.Option(min=0, help="Last steps, of linear fall; half of all by default.")]
-EmaDecay = Annotated[float, typer.Option(min=0, max=1, help="Moving average of the weights.")]
-Minutes = Annotated[float, typer.Option(help="Stop cleanly after this long; run again to go on.")]
-CheckpointMinutes = Annotated[float, typer.Option(help="Time between checkpoints.")]
-Precision = Annotated[str, typer.Option(help="bf16 or no.")]
-Init = Annotated[Path | None, typer.Option(help="Folder of trained weights to start from.")]
-Size = Annotated[int, typer.Option(help="Side in pixels.")]
-
-
-@train.command("prior")
-def train_prior(
-    data: Data,
+@app.command()
+def train(
+    kind: Annotated[str, typer.Argument(metavar="prior|estimator", help="What to train.")],
+    data: Annotated[Path, typer.Option(help="Folder of aligned faces (see `align`).")],
     output: Output,
-    size: Size = 64,
-    steps: Steps = 8000,
-    batch_size: BatchSize = 16,
-    learning_rate: Rate = 4e-4,
-    warmup: Warmup = 200,
-    decay: Decay = None,
-    ema_decay: EmaDecay = 0.9993,
-    minutes: Minutes = inf,
-    checkpoint_minutes: CheckpointMinutes = 5,
-    preview_every: Annotated[int, typer.Option(min=0, help="Steps between sample sheets; 0 for none.")] = 1000,
+    architecture: Annotated[str, typer.Option(help="Of an estimator: swinir or srcnn.")] = "swinir",
+    size: Annotated[int, typer.Option(help="Side in pixels.")] = 64,
+    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps in all.")] = 8000,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images per step.")] = 16,
+    learning_rate: Annotated[float, typer.Option(help="AdamW's.")] = 4e-4,
+    warmup: Annotated[int, typer.Option(min=0, help="Steps of linear rise.")] = 200,
+    decay: Annotated[
+        int | None, typer.Option(min=0, help="Last steps, of linear fall; half of all by default.")
+    ] = None,
+    ema_decay: Annotated[float, typer.Option(min=0, max=1, help="Of the moving average of the weights.")] = 0.9993,
+    minutes: Annotated[float, typer.Option(help="Stop cleanly after this long; run again to go on.")] = inf,
+    checkpoint_minutes: Annotated[float, typer.Option(help="Time between checkpoints.")] = 5,
+    preview_every: Annotated[int, typer.Option(min=0, help="Steps between the prior's sample sheets; 0: none.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of all random draws.")] = 0,
-    precision: Precision = "bf16",
-    init: Init = None,
+    precision: Annotated[str, typer.Option(help="bf16 or no.")] = "bf16",
+    init: Annotated[Path | None, typer.Option(help="Folder of trained weights to start from.")] = None,
 ) -> None:
-    """Train the diffusion prior; run it again to resume."""
+    """Train the prior (eps loss) or an estimator (L1 on random Eq. 17 pairs); run it again to resume."""
+    from difface.training.estimator import train_estimator
     from difface.training.loop import Settings
     from difface.training.prior import train_prior
 
-    fall = steps // 2 if decay is None else decay
     settings = Settings(
-        steps,
-        batch_size,
-        learning_rate,
-        warmup,
-        fall,
-        ema_decay,
-        minutes,
-        checkpoint_minutes,
-        preview_every,
-        seed,
-        precision,
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        warmup=warmup,
+        decay=steps // 2 if decay is None else decay,
+        ema_decay=ema_decay,
+        minutes=minutes,
+        checkpoint_minutes=checkpoint_minutes,
+        preview_every=preview_every,
+        seed=seed,
+        precision=precision,
     )
-    train_prior(data, output, size, settings, init)
-
-
-@train.command("estimator")
-def train_estimator(
-    data: Data,
-    output: Output,
-    architecture: Annotated[str, typer.Option(help="swinir or srcnn.")] = "swinir",
-    size: Size = 64,
-    steps: Steps = 4000,
-    batch_size: BatchSize = 16,
-    learning_rate: Rate = 5e-4,
-    warmup: Warmup = 100,
-    decay: Decay = None,
-    ema_decay: EmaDecay = 0.999,
-    minutes: Minutes = inf,
-    checkpoint_minutes: CheckpointMinutes = 5,
-    seed: Annotated[int, typer.Option(help="Of all random draws.")] = 0,
-    precision: Precision = "bf16",
-    init: Init = None,
-) -> None:
-    """Train an estimator f(y) with an L1 loss on random Eq. 17 pairs; run it again to resume."""
-    from difface.training.estimator import train_estimator
-    from difface.training.loop import Settings
-
-    fall = steps // 2 if decay is None else decay
-    settings = Settings(
-        steps, batch_size, learning_rate, warmup, fall, ema_decay, minutes, checkpoint_minutes, 0, seed, precision
-    )
-    train_estimator(data, output, size, architecture, settings, init)
+    if kind == "prior":
+        train_prior(data, output, size, settings, init)
+    elif kind == "estimator":
+        train_estimator(data, output, size, architecture, settings, init)
+    else:
+        raise ValueError(f"'{kind}' cannot be trained; prior and estimator are accepted: choose one.")

@@ -2,8 +2,10 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -12,9 +14,12 @@ from diffusers import ModelMixin
 from diffusers.training_utils import EMAModel
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from difface import images
 from difface.images import whole_file
 
 CHECKPOINT = "checkpoint.pt"
+LOG_EVERY = 50
+"""Steps between lines of `log.csv`."""
 LossFunction = Callable[[ModelMixin, torch.Tensor, torch.Generator], torch.Tensor]
 Preview = Callable[[ModelMixin, Path], None]
 
@@ -53,6 +58,13 @@ class Settings:
     seed: int = 0
     precision: str = "bf16"
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot be trained with."""
+        if self.precision not in ("bf16", "no"):
+            raise TrainingError(f"`precision` must be 'bf16' or 'no'; got {self.precision!r}.")
+        if not self.learning_rate >= 0:
+            raise TrainingError(f"`learning_rate` must be 0 or more; got {self.learning_rate}.")
+
     def rate(self, step: int) -> float:
         """Learning rate of step `step`, counted from 0."""
         rise = min(1.0, (step + 1) / max(self.warmup, 1))
@@ -68,8 +80,6 @@ class Faces:
     """
 
     def __init__(self, folder: Path, size: int):
-        from difface import images
-
         files = images.find([folder])
         tensors = []
         for file in files:
@@ -86,23 +96,14 @@ class Faces:
         """The images of one step: (batch_size, 3, size, size) in [0, 1]. Every epoch is a fresh permutation."""
         count = len(self.images)
         first = (step * processes + process) * settings.batch_size
-        indices = []
-        for position in range(first, first + settings.batch_size):
-            epoch, place = divmod(position, count)
-            indices.append(_permutation(count, settings.seed, epoch)[place].item())
+        places = [divmod(position, count) for position in range(first, first + settings.batch_size)]
+        indices = [_permutation(count, settings.seed, epoch)[place].item() for epoch, place in places]
         return self.images[indices].float() / 255
 
 
-_permutations: dict[tuple[int, int, int], torch.Tensor] = {}
-
-
+@lru_cache(maxsize=4)
 def _permutation(count: int, seed: int, epoch: int) -> torch.Tensor:
-    key = (count, seed, epoch)
-    if key not in _permutations:
-        if len(_permutations) > 4:
-            _permutations.clear()
-        _permutations[key] = torch.randperm(count, generator=generator_of(seed, 1, epoch))
-    return _permutations[key]
+    return torch.randperm(count, generator=generator_of(seed, 1, epoch))
 
 
 def generator_of(*parts: int) -> torch.Generator:
@@ -112,6 +113,64 @@ def generator_of(*parts: int) -> torch.Generator:
         state = ((state ^ (part + 0x632BE59BD9B4E019)) * 0xBF58476D1CE4E5B9) % 2**64
         state ^= state >> 31
     return torch.Generator().manual_seed(state % 2**63)
+
+
+@dataclass
+class State:
+    """What a checkpoint holds; every random draw follows from the settings' seed and the step.
+
+    Attributes:
+        model: the network in training.
+        ema: the moving average of its weights.
+        optimizer: AdamW.
+        step: optimiser steps done.
+    """
+
+    model: ModelMixin
+    ema: EMAModel
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+
+    @staticmethod
+    def fresh(model: ModelMixin, settings: Settings) -> "State":
+        """The state before the first step."""
+        model.to(memory_format=torch.channels_last).train()
+        optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=0.0)
+        return State(model, EMAModel(model.parameters(), decay=settings.ema_decay), optimizer)
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint, whole or not at all."""
+        parts = {"model": self.model, "ema": self.ema, "optimizer": self.optimizer}
+        with whole_file(path) as temporary:
+            torch.save({"step": self.step} | {name: part.state_dict() for name, part in parts.items()}, temporary)
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            TrainingError: it is of another network.
+        """
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            self.model.load_state_dict(stored["model"])
+        except RuntimeError as error:
+            raise TrainingError(
+                f"{path} is of another network ({str(error).splitlines()[1].strip()}); the same network resumes: use the "
+                "options that it was made with, or another folder."
+            ) from None
+        self.ema.load_state_dict(stored["ema"])
+        self.optimizer.load_state_dict(stored["optimizer"])
+        self.step = stored["step"]
+
+    @contextmanager
+    def averaged(self) -> Iterator[ModelMixin]:
+        """The model with its averaged weights, for as long as the block lasts."""
+        self.ema.store(self.model.parameters())
+        self.ema.copy_to(self.model.parameters())
+        self.model.eval()
+        yield self.model
+        self.model.train()
+        self.ema.restore(self.model.parameters())
 
 
 def fit(
@@ -137,55 +196,67 @@ def fit(
     """
     accelerator = Accelerator(mixed_precision=settings.precision)
     output.mkdir(parents=True, exist_ok=True)
-    model.to(memory_format=torch.channels_last).train()
-    ema = EMAModel(model.parameters(), decay=settings.ema_decay)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=0.0)
-    step = _resume(output / CHECKPOINT, model, ema, optimizer)
-    wrapped, optimizer = accelerator.prepare(model, optimizer)
-    ema.to(accelerator.device)
+    state = State.fresh(model, settings)
+    if (output / CHECKPOINT).exists():
+        state.load(output / CHECKPOINT)
+    wrapped, state.optimizer = accelerator.prepare(state.model, state.optimizer)
+    state.ema.to(accelerator.device)
 
     started = saved = time.monotonic()
-    first_step = step
-    losses: list[float] = []
+    per_step, first_step, losses = settings.batch_size * accelerator.num_processes, state.step, []
     with _progress(accelerator.is_main_process) as progress:
-        task = progress.add_task("", total=settings.steps, completed=step, note="")
-        while step < settings.steps and time.monotonic() - started < settings.minutes * 60:
-            index = accelerator.process_index
-            x_0 = faces.batch(step, settings, index, accelerator.num_processes)
-            for group in optimizer.param_groups:
-                group["lr"] = settings.rate(step)
-            loss = compute_loss(wrapped, x_0.to(accelerator.device), generator_of(settings.seed, 2, step, index))
-            accelerator.backward(loss)
-            accelerator.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            optimizer.zero_grad()
-            ema.step(model.parameters())
-            step += 1
-
-            losses.append(loss.item())
-            seen = (step - first_step) * settings.batch_size * accelerator.num_processes
-            note = f"loss {sum(losses[-100:]) / len(losses[-100:]):.4f}, {seen / (time.monotonic() - started):.1f} images/s"
-            progress.update(task, completed=step, note=note)
-            if accelerator.is_main_process:
-                if step % 50 == 0:
-                    _log(output, step, sum(losses[-50:]) / len(losses[-50:]), settings.rate(step - 1))
-                if time.monotonic() - saved > settings.checkpoint_minutes * 60:
-                    _checkpoint(output / CHECKPOINT, model, ema, optimizer, step)
-                    saved = time.monotonic()
-                if preview and settings.preview_every and step % settings.preview_every == 0:
-                    _preview(preview, model, ema, output / f"preview_{step:07d}.png")
+        task = progress.add_task("", total=settings.steps, completed=state.step, note="")
+        while state.step < settings.steps and not _out_of_time(accelerator, started, settings.minutes):
+            losses = [*losses[-99:], _train_step(accelerator, wrapped, state, faces, compute_loss, settings)]
+            loss = sum(losses) / len(losses)
+            speed = (state.step - first_step) * per_step / (time.monotonic() - started)
+            progress.update(task, completed=state.step, note=f"loss {loss:.4f}, {speed:.1f} images/s")
+            if not accelerator.is_main_process:
+                continue
+            if state.step % LOG_EVERY == 0:
+                _log(output, state.step, sum(losses[-LOG_EVERY:]) / LOG_EVERY, settings.rate(state.step - 1))
+            if time.monotonic() - saved > settings.checkpoint_minutes * 60:
+                state.save(output / CHECKPOINT)
+                saved = time.monotonic()
+            if preview and settings.preview_every and state.step % settings.preview_every == 0:
+                with state.averaged() as averaged:
+                    preview(averaged, output / f"preview_{state.step:07d}.png")
     if accelerator.is_main_process:
-        _checkpoint(output / CHECKPOINT, model, ema, optimizer, step)
-        ema.copy_to(model.parameters())
-        model.eval()
-        model.save_pretrained(output)
-        record = {
-            **asdict(settings),
-            "steps_done": step,
-            "images_seen": step * settings.batch_size * accelerator.num_processes,
-        }
-        with whole_file(output / "settings.json") as temporary:
-            temporary.write_text(json.dumps(record, indent=1, default=str))
+        _finish(state, settings, per_step, output)
+
+
+def _train_step(
+    accelerator: Accelerator, wrapped, state: State, faces: Faces, compute_loss: LossFunction, settings: Settings
+) -> float:
+    """One optimiser step; its loss."""
+    process = accelerator.process_index
+    x_0 = faces.batch(state.step, settings, process, accelerator.num_processes).to(accelerator.device)
+    for group in state.optimizer.param_groups:
+        group["lr"] = settings.rate(state.step)
+    loss = compute_loss(wrapped, x_0, generator_of(settings.seed, 2, state.step, process))
+    accelerator.backward(loss)
+    accelerator.clip_grad_norm_(state.model.parameters(), 1.0)
+    state.optimizer.step()
+    state.optimizer.zero_grad()
+    state.ema.step(state.model.parameters())
+    state.step += 1
+    return loss.item()
+
+
+def _out_of_time(accelerator: Accelerator, started: float, minutes: float) -> bool:
+    """Whether the time of any process is up: all must stop at the same step."""
+    late = torch.tensor([float(time.monotonic() - started >= minutes * 60)], device=accelerator.device)
+    return accelerator.gather(late).max().item() > 0
+
+
+def _finish(state: State, settings: Settings, per_step: int, output: Path) -> None:
+    """Write the checkpoint, the averaged weights and what was done."""
+    state.save(output / CHECKPOINT)
+    with state.averaged() as averaged:
+        averaged.save_pretrained(output)
+    record = asdict(settings) | {"steps_done": state.step, "images_seen": state.step * per_step}
+    with whole_file(output / "settings.json") as temporary:
+        temporary.write_text(json.dumps(record, indent=1, default=str))
 
 
 def _progress(shown: bool) -> Progress:
@@ -198,40 +269,9 @@ def _progress(shown: bool) -> Progress:
     return Progress(*columns, disable=not shown)
 
 
-def _checkpoint(path: Path, model: ModelMixin, ema: EMAModel, optimizer, step: int) -> None:
-    state = {"step": step, "model": model.state_dict(), "ema": ema.state_dict(), "optimizer": optimizer.state_dict()}
-    with whole_file(path) as temporary:
-        torch.save(state, temporary)
-
-
-def _resume(path: Path, model: ModelMixin, ema: EMAModel, optimizer: torch.optim.Optimizer) -> int:
-    """Load a checkpoint into its three parts; the number of steps done (0 without a checkpoint)."""
-    if not path.exists():
-        return 0
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    try:
-        model.load_state_dict(state["model"])
-    except RuntimeError as error:
-        raise TrainingError(
-            f"{path} is of another network ({str(error).splitlines()[1].strip()}); the same options resume: use them, or another folder."
-        ) from None
-    ema.load_state_dict(state["ema"])
-    optimizer.load_state_dict(state["optimizer"])
-    return state["step"]
-
-
 def _log(output: Path, step: int, loss: float, rate: float) -> None:
     path = output / "log.csv"
     if not path.exists():
         path.write_text("step,loss,learning_rate\n")
     with path.open("a") as file:
         file.write(f"{step},{loss:.6f},{rate:.3e}\n")
-
-
-def _preview(preview: Preview, model: ModelMixin, ema: EMAModel, path: Path) -> None:
-    ema.store(model.parameters())
-    ema.copy_to(model.parameters())
-    model.eval()
-    preview(model, path)
-    model.train()
-    ema.restore(model.parameters())

@@ -6,7 +6,10 @@ import torch
 from diffusers import DDPMScheduler
 from diffusers.utils.torch_utils import randn_tensor
 
+from difface.images import to_pil, write
 from difface.models.unet import UNet
+from difface.pipeline import DifFacePipeline
+from difface.schedulers import build_scheduler
 from difface.training.loop import Faces, Settings, fit
 
 COLOUR_JITTER = 0.06
@@ -68,10 +71,6 @@ def eps_loss(model, scheduler: DDPMScheduler, x_0: torch.Tensor, generator: torc
 
 def preview(unet: UNet, path: Path) -> None:
     """Sixteen samples from fixed seeds, as a 4 x 4 sheet."""
-    from difface.images import to_pil, write
-    from difface.pipeline import DifFacePipeline
-    from difface.schedulers import build_scheduler
-
     generators = [torch.Generator().manual_seed(seed) for seed in range(16)]
     samples = (
         DifFacePipeline(unet, build_scheduler("ddim"))
