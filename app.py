@@ -13,7 +13,6 @@ import torch
 from PIL import Image
 
 from difface import DifFacePipeline, build_scheduler, images, profiles
-from difface.cli import made_with
 from difface.pipeline import DEFAULT_ETA, DEFAULT_STEPS
 from difface.schedulers import FAST_CALLS
 from difface.weights import WeightError
@@ -224,7 +223,7 @@ def restorer(profile_name: str) -> Callable:
             seen = images.fit_square(full, pipeline.size)
             output = pipeline(seen, count, eta, generator, output_type="pt", callback_on_step_end=follow)
             result = images.to_pil(images.unfit_square(output.images[0], *full.shape[-2:]))
-            file = _save(result, Path(face).stem, made_with(output.info, profile_name, seed))
+            file = _save(result, Path(face).stem, images.restored_text(output.info, profile_name, seed))
             summary = f"{total} network calls from N = {start} in {time.perf_counter() - began:.1f} s, seed {seed}. "
             summary += f"The file has the size of your picture, {result.width} × {result.height} pixels."
             pair = (_enlarged(seen), _enlarged(output.images[0]))
@@ -245,10 +244,7 @@ def one_line() -> Iterator[None]:
 def _read(path: str | None) -> Image.Image:
     if path is None:
         raise images.ImageError("no picture is chosen; a PNG, JPEG, WebP, BMP or TIFF file is accepted: upload one.")
-    try:
-        return images.read(path)
-    except images.ImageError as error:
-        raise images.ImageError(str(error).replace(path, Path(path).name)) from None  # the visitor's name for it
+    return images.read(path, Path(path).name)  # the visitor's name for it
 
 
 def _generator(seed: int | None) -> torch.Generator:
@@ -257,16 +253,15 @@ def _generator(seed: int | None) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-@cache
-def networks(profile_name: str, estimator: str) -> DifFacePipeline:
-    """The networks, loaded once and shared by all requests; nothing in this pipeline is changed."""
-    return profiles.load(profile_name, estimator)
+unet = cache(profiles.load_unet)
+estimator_of = cache(profiles.load_estimator)
+"""Networks, loaded once and shared by all requests."""
 
 
 def request_pipeline(profile_name: str, estimator: str, scheduler: str, start: int) -> DifFacePipeline:
     """A pipeline for one request: the shared networks, a scheduler and an N of its own."""
-    parts = networks(profile_name, estimator).components
-    pipeline = DifFacePipeline(**parts | {"scheduler": build_scheduler(scheduler)}, begin_index=start)
+    networks = unet(profile_name), build_scheduler(scheduler), estimator_of(profile_name, estimator)
+    pipeline = DifFacePipeline(*networks, begin_index=start)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
@@ -310,8 +305,8 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         serve(build(arguments.profile), arguments.port)
-    except OSError as error:
-        parser.error(f"{error}")
+    except OSError:
+        parser.error(f"the port {arguments.port} cannot be used; a free one is accepted: choose another with --port.")
 
 
 if __name__ == "__main__":

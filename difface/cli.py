@@ -160,20 +160,13 @@ def restore(
         result = pipeline(pictures, steps, eta, generators, num_images_per_input=samples)
         for k, picture in enumerate(result.images):
             name = group[k // samples].stem + (f"_s{k % samples + 1}" if samples > 1 else "")
-            images.write(picture, output / f"{name}.png", made_with(result.info, profile, seed + k % samples))
+            images.write(
+                picture, output / f"{name}.png", images.restored_text(result.info, profile, seed + k % samples)
+            )
         for file, picture in zip(group, result.estimates if save_estimates else [], strict=False):
             images.write(picture, output / f"{file.stem}_estimate.png")
 
     _each(files, work, batch=max(1, BATCH // samples))
-
-
-def made_with(info: dict, profile: str, seed: int) -> dict[str, str]:
-    """PNG text entries of a restored picture: that it is AI-restored, and the settings that made it."""
-    kept = {key: value for key, value in info.items() if key != "timesteps"}
-    return {
-        "Comment": "AI-restored by DifFace; details may be invented.",
-        "difface": json.dumps({"profile": profile, "seed": seed} | kept),
-    }
 
 
 @app.command()
@@ -239,7 +232,7 @@ def sample(
         part = generators[first : first + BATCH]
         result = pipeline.sample(len(part), steps, eta, part)
         for k, picture in enumerate(result.images, seed + first):
-            images.write(picture, output / f"sample_{k:04d}.png", made_with(result.info, profile, k))
+            images.write(picture, output / f"sample_{k:04d}.png", images.restored_text(result.info, profile, k))
 
 
 @app.command()

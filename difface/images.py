@@ -3,6 +3,7 @@
 Everywhere else an image is a float tensor (B, 3, H, W), RGB in [0, 1].
 """
 
+import json
 import os
 import tempfile
 import warnings
@@ -37,11 +38,12 @@ def check_size(width: int, height: int, name: str = "the picture") -> None:
         )
 
 
-def read(path: str | os.PathLike) -> Image.Image:
+def read(path: str | os.PathLike, name: str | None = None) -> Image.Image:
     """Read a picture file as an upright RGB image.
 
     Args:
         path: any format that PIL reads and any mode; of an animation the first frame.
+        name: what errors call it; the path by default.
 
     Returns:
         RGB image with EXIF orientation applied.
@@ -50,32 +52,32 @@ def read(path: str | os.PathLike) -> Image.Image:
         ImageError: not a picture, empty, truncated, or outside the accepted sizes.
         OSError: the file cannot be opened at all.
     """
-    path = Path(path)
+    path, name = Path(path), name or str(path)
     if path.is_dir():
-        raise ImageError(f"{path} is a folder; a picture file is accepted: name one.")
+        raise ImageError(f"{name} is a folder; a picture file is accepted: name one.")
     if path.stat().st_size == 0:
         raise ImageError(
-            f"{path} is empty (0 bytes); a PNG, JPEG, WebP, BMP or TIFF picture is accepted: replace the file."
+            f"{name} is empty (0 bytes); a PNG, JPEG, WebP, BMP or TIFF picture is accepted: replace the file."
         )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path) as image:
-                check_size(*image.size, name=str(path))
+                check_size(*image.size, name=name)
                 return to_rgb(image)
     except UnidentifiedImageError:
         raise ImageError(
-            f"{path} is not a picture; PNG, JPEG, WebP, BMP and TIFF are accepted: convert it to one of these."
+            f"{name} is not a picture; PNG, JPEG, WebP, BMP and TIFF are accepted: convert it to one of these."
         ) from None
     except Image.DecompressionBombError as error:
         raise ImageError(
-            f"{path} is too large ({error}); up to {MAX_PIXELS / 1e6:.0f} megapixels are accepted: scale it down first."
+            f"{name} is too large ({error}); up to {MAX_PIXELS / 1e6:.0f} megapixels are accepted: scale it down first."
         ) from None
     except ImageError:
         raise
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise ImageError(
-            f"{path} is damaged or truncated ({error}); a whole picture is accepted: save or download it again."
+            f"{name} is damaged or truncated ({error}); a whole picture is accepted: save or download it again."
         ) from None
 
 
@@ -236,6 +238,12 @@ def write(image: Image.Image, path: str | os.PathLike, text: dict[str, str] | No
         info.add_itxt(key, value)
     with whole_file(path) as temporary:
         image.save(temporary, format="PNG", pnginfo=info)
+
+
+def restored_text(info: dict, profile: str, seed: int) -> dict[str, str]:
+    """PNG text entries of a restored picture: that it is AI-restored, and the settings (`DifFaceOutput.info`) that made it."""
+    settings = {"profile": profile, "seed": seed} | {key: value for key, value in info.items() if key != "timesteps"}
+    return {"Comment": "AI-restored by DifFace; details may be invented.", "difface": json.dumps(settings)}
 
 
 class whole_file:

@@ -63,7 +63,7 @@ PROFILES = {
             estimators={"swinir": _embedded("swinir"), "srcnn": _embedded("srcnn")},
             begin_index=250,
             files=(),
-            licence="embedded weights, see assets/tiny",
+            licence="CC BY 3.0, trained on portraits © UK Parliament",
         ),
         Profile(
             name="ffhq512",
@@ -129,30 +129,33 @@ def load(
         ValueError: an unknown name, or an estimator that the profile has not.
         difface.weights.WeightMissing: weights that are neither here nor to be had.
     """
-    chosen = profile(name)
-    device, dtype = _device(device), _dtype(dtype)
-    made = DifFacePipeline(
-        UNet.from_pretrained(chosen.unet(), torch_dtype=dtype),
+    return DifFacePipeline(
+        load_unet(name, device, dtype),
         build_scheduler(scheduler),
-        None if prior_only else _estimator(chosen, estimator, dtype),
-        begin_index=chosen.begin_index,
+        None if prior_only else load_estimator(name, estimator, device, dtype),
+        begin_index=profile(name).begin_index,
     )
-    made.unet.to(memory_format=torch.channels_last)  # the same numbers, in less time
-    return made.to(device)
 
 
-def _estimator(chosen: Profile, estimator: str | None, dtype: torch.dtype) -> FaceEstimator:
+def load_unet(name: str, device: str = "auto", dtype: str = "auto") -> UNet:
+    """The prior of a profile; arguments and errors as for `load`."""
+    chosen = profile(name)
+    place, kind = _device(device), _dtype(dtype)
+    # channels_last gives the same numbers in less time
+    return UNet.from_pretrained(chosen.unet(), torch_dtype=kind).to(place, memory_format=torch.channels_last)
+
+
+def load_estimator(name: str, estimator: str | None = None, device: str = "auto", dtype: str = "auto") -> FaceEstimator:
+    """An estimator of a profile; arguments and errors as for `load`."""
+    chosen = profile(name)
     if not chosen.estimators:
-        raise ValueError(
-            f"no estimator of the profile '{chosen.name}' is published; it can only sample: use another profile."
-        )
+        raise ValueError(f"no estimator of the profile '{name}' is published; it can only sample: use another profile.")
     estimator = estimator or next(iter(chosen.estimators))
     if estimator not in chosen.estimators:
         known = ", ".join(chosen.estimators)
-        raise ValueError(
-            f"the profile '{chosen.name}' has no estimator '{estimator}'; {known} are accepted: choose one."
-        )
-    return FaceEstimator.from_pretrained(chosen.estimators[estimator](), torch_dtype=dtype)
+        raise ValueError(f"the profile '{name}' has no estimator '{estimator}'; {known} are accepted: choose one.")
+    place, kind = _device(device), _dtype(dtype)
+    return FaceEstimator.from_pretrained(chosen.estimators[estimator](), torch_dtype=kind).to(place)
 
 
 def _device(name: str) -> torch.device:

@@ -11,7 +11,7 @@ from rich.progress import track
 
 from difface import images, profiles
 from difface.degradation import Degradation, degrade
-from difface.metrics import PSNR, FrechetIdentity, IdentityAngle
+from difface.metrics import PSNR, SSIM, FrechetIdentity, IdentityAngle
 from difface.pipeline import DifFacePipeline
 from difface.schedulers import FAST_CALLS
 
@@ -75,7 +75,7 @@ def report(train: Path, test: Path, output: Path, limit: int | None = None, dtyp
         dtype: of the networks, see `difface.profiles.load`; the sampler's state is float32 in any case.
 
     Returns:
-        Rows: level, s, the setting, and PSNR in dB, ID angle in degrees and FD identity.
+        Rows: level, s, the setting, and PSNR in dB, SSIM, ID angle in degrees and FD identity.
     """
     files = images.find([test])[:limit]
     truth = torch.cat([_read(file) for file in files])
@@ -151,7 +151,7 @@ def _pipeline(setting: Setting, dtype: str) -> DifFacePipeline:
 
 def _scores(answer: torch.Tensor, truth: torch.Tensor, reference: FrechetIdentity) -> dict[str, float | None]:
     scores: dict[str, float | None] = {}
-    for metric in (PSNR(), IdentityAngle()):
+    for metric in (PSNR(), SSIM(), IdentityAngle()):
         metric.update(answer, truth)
         value = metric.compute()
         scores[metric.name] = value if value != float("inf") else None
@@ -169,12 +169,12 @@ def markdown(rows: list[dict]) -> str:
         lines = [
             f"**{level}** (s = {chosen[0]['s']})",
             "",
-            "| | PSNR (dB) | ID angle (degrees) | FD identity |",
-            "| --- | --- | --- | --- |",
+            "| | PSNR (dB) | SSIM | ID angle (degrees) | FD identity |",
+            "| --- | --- | --- | --- | --- |",
         ]
         for row in chosen:
             label = "untouched faces" if level == "untouched" else Setting(**row["setting"]).label
             psnr = "-" if row["PSNR"] is None else f"{row['PSNR']:.2f}"
-            lines.append(f"| {label} | {psnr} | {row['ID angle']:.1f} | {row['FD identity']:.1f} |")
+            lines.append(f"| {label} | {psnr} | {row['SSIM']:.3f} | {row['ID angle']:.1f} | {row['FD identity']:.1f} |")
         parts.append("\n".join(lines))
     return "\n\n".join(parts)

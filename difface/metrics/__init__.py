@@ -3,8 +3,9 @@
 from difface.metrics.frechet import FrechetIdentity
 from difface.metrics.identity import IdentityAngle
 from difface.metrics.psnr import PSNR
+from difface.metrics.ssim import SSIM
 
-METRICS = {metric.name: metric for metric in (PSNR, IdentityAngle, FrechetIdentity)}
+METRICS = {metric.name: metric for metric in (PSNR, SSIM, IdentityAngle, FrechetIdentity)}
 """Name in a table -> class."""
 
-__all__ = ["METRICS", "PSNR", "FrechetIdentity", "IdentityAngle"]
+__all__ = ["METRICS", "PSNR", "SSIM", "FrechetIdentity", "IdentityAngle"]

@@ -1,0 +1,63 @@
+"""Structural similarity."""
+
+import torch
+from torch.nn import functional
+
+_LUMA = (0.299, 0.587, 0.114)
+_C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+
+
+class SSIM:
+    """SSIM (Wang et al., 2004) of luma, Y of YIQ rounded to 0..255, as the paper's tables probably have it.
+
+    11 x 11 Gaussian window of sigma 1.5, K1 = 0.01, K2 = 0.03, valid region only; averaged over images.
+
+    Attributes:
+        values: one number per image, in the order of the updates.
+    """
+
+    name = "SSIM"
+    higher_is_better = True
+    needs: tuple[str, ...] = ()
+
+    def __init__(self):
+        self.values: list[float] = []
+
+    def update(self, restored: torch.Tensor, truth: torch.Tensor) -> None:
+        """Add images, both (B, 3, H, W) in [0, 1], sides from 11 pixels.
+
+        Raises:
+            ValueError: the shapes differ, or are smaller than the window.
+        """
+        if restored.shape != truth.shape or min(truth.shape[-2:]) < 11:
+            raise ValueError(
+                f"SSIM compares images of one shape, sides from 11; got {tuple(restored.shape)} and {tuple(truth.shape)}."
+            )
+        self.values += ssim(_luma(restored), _luma(truth)).tolist()
+
+    def compute(self) -> float:
+        """Mean over all images so far."""
+        return sum(self.values) / len(self.values)
+
+
+def ssim(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Mean SSIM over the valid region of single-channel images (B, 1, H, W) in 0..255 -> (B,)."""
+    taps = torch.arange(11, dtype=x.dtype, device=x.device) - 5
+    window = torch.exp(-(taps**2) / (2 * 1.5**2))
+    window = torch.outer(window, window) / window.sum() ** 2
+
+    def local(image: torch.Tensor) -> torch.Tensor:
+        return functional.conv2d(image, window[None, None])
+
+    mean_x, mean_y = local(x), local(y)
+    var_x, var_y = local(x * x) - mean_x**2, local(y * y) - mean_y**2
+    covariance = local(x * y) - mean_x * mean_y
+    luminance = (2 * mean_x * mean_y + _C1) / (mean_x**2 + mean_y**2 + _C1)
+    structure = (2 * covariance + _C2) / (var_x + var_y + _C2)
+    return (luminance * structure).flatten(1).mean(1)
+
+
+def _luma(image: torch.Tensor) -> torch.Tensor:
+    """(B, 3, H, W) in [0, 1] -> (B, 1, H, W), whole numbers in 0..255."""
+    weights = torch.tensor(_LUMA, dtype=torch.float64, device=image.device).view(1, 3, 1, 1)
+    return (image.double() * 255 * weights).sum(1, keepdim=True).round()
