@@ -79,8 +79,12 @@ def _each(files: list[Path], work: Callable[[list[Path]], None], batch: int = 1)
             if isinstance(group, ImageError):
                 _report(str(group), 1)
                 failed += 1
-            else:
+                continue
+            try:
                 work(group)
+            except ImageError as error:
+                _report(f"{', '.join(map(str, group))}: {error}", 1)
+                failed += len(group)
     if failed:
         raise Failures(f"{failed} of {len(files)} pictures could not be used; the others are done.")
 
@@ -133,19 +137,25 @@ def restore(
     fast: Annotated[bool, typer.Option("--fast", help="DPM-Solver++ with five calls.")] = False,
     samples: Annotated[int, typer.Option(min=1, help="Answers per picture.")] = 1,
     seed: Seed = 0,
+    photo: Annotated[
+        bool, typer.Option("--photo", help="Find, restore and paste back every face of whole photos.")
+    ] = False,
     save_estimates: Annotated[
         bool, typer.Option("--save-estimates", help="Also write f(y), NAME_estimate.png.")
     ] = False,
     device: Device = "auto",
     dtype: Dtype = "auto",
 ) -> None:
-    """Restore aligned faces."""
+    """Restore aligned faces, or with --photo the faces in whole photos."""
     from difface import images, profiles
+    from difface.photo import restore_photo
 
     if fast and (scheduler or steps):
         raise ValueError(
             "--fast stands for --scheduler dpm++ --steps 5; got another scheduler or number of steps: leave one out."
         )
+    if photo and save_estimates:
+        raise ValueError("--save-estimates is for aligned faces; got --photo: leave one out.")
     files = images.find(inputs)
     _targets(files, output)
     _seeds(seed, samples)  # refused, if it must be, before anything is loaded
@@ -153,6 +163,14 @@ def restore(
     if start is not None:
         pipeline.set_begin_index(start)
     pipeline.check_inputs(steps, eta)
+
+    def whole(group: list[Path]) -> None:
+        for k in range(samples):
+            picture, info = restore_photo(pipeline, images.read(group[0]), seed + k, steps, eta)
+            for note in info.pop("notes"):
+                typer.echo(f"note: {group[0]}: {note}", err=True)
+            name = group[0].stem + (f"_s{k + 1}" if samples > 1 else "")
+            images.write(picture, output / f"{name}.png", images.restored_text(info, profile, seed + k))
 
     def work(group: list[Path]) -> None:
         generators = [generator for _ in group for generator in _seeds(seed, samples)]
@@ -166,7 +184,10 @@ def restore(
         for file, picture in zip(group, result.estimates if save_estimates else [], strict=False):
             images.write(picture, output / f"{file.stem}_estimate.png")
 
-    _each(files, work, batch=max(1, BATCH // samples))
+    if photo:
+        _each(files, whole)
+    else:
+        _each(files, work, batch=max(1, BATCH // samples))
 
 
 @app.command()
@@ -275,21 +296,13 @@ def align(
 
     files = images.find(inputs)
     _targets(files, output)
-    without: list[Path] = []
 
     def work(group: list[Path]) -> None:
-        photo = images.read(group[0])
-        found = faces.find_faces(photo)
-        if not found:
-            without.append(group[0])
-            return
-        images.write(faces.align(photo, faces.largest(found).points, size), output / f"{group[0].stem}.png")
+        picture = images.read(group[0])
+        face = faces.largest(faces.find_faces(picture))
+        images.write(faces.align(picture, face.points, size), output / f"{group[0].stem}.png")
 
     _each(files, work)
-    if without:
-        raise Failures(
-            f"no face was found in {', '.join(map(str, without))}; a photo with a face is accepted: use another."
-        )
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Faces in photos: find them and align them by five points, as FFHQ is aligned."""
+"""Faces in photos: find them, align them by five points as FFHQ is aligned, paste them back."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from PIL import Image
 from skimage.transform import SimilarityTransform
+
+from difface.images import ImageError
 
 DETECTOR = "scrfd_2.5g_bnkps.onnx"
 
@@ -40,6 +42,11 @@ class Face:
     points: np.ndarray
     score: float
 
+    @property
+    def side(self) -> float:
+        """Side of the face's aligned square, in pixels of the photo."""
+        return 1 / SimilarityTransform.from_estimate(self.points, FFHQ_TEMPLATE).scale
+
 
 @lru_cache(maxsize=1)
 def _detector():
@@ -70,7 +77,13 @@ def find_faces(image: Image.Image, threshold: float = 0.5) -> list[Face]:
 
 
 def largest(faces: list[Face]) -> Face:
-    """The face with the largest box."""
+    """The face with the largest box.
+
+    Raises:
+        ImageError: there is none.
+    """
+    if not faces:
+        raise ImageError("no face was found; a photo with a face is accepted: use another.")
     return max(faces, key=lambda face: (face.box[2] - face.box[0]) * (face.box[3] - face.box[1]))
 
 
@@ -102,10 +115,48 @@ def warp(array: np.ndarray, points: np.ndarray, target: np.ndarray, size: int) -
     """
     transform = SimilarityTransform.from_estimate(points, target)
     times = max(1, ceil(1 / transform.scale))
-    # The centre of pixel i lies at i + 0.5: enlarging by `times` about the corner moves it to (i + 0.5) times - 0.5.
-    matrix = transform.params[:2] * times
-    matrix[:, 2] += (times - 1) / 2
     large = cv2.warpAffine(
-        array, matrix, (size * times, size * times), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        array,
+        _resized(transform, times),
+        (size * times, size * times),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
     )
     return cv2.resize(large, (size, size), interpolation=cv2.INTER_AREA) if times > 1 else large
+
+
+def paste(photo: np.ndarray, crop: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Put an aligned crop back where it came from, its edge fading into the photo.
+
+    Args:
+        photo: (H, W, 3) uint8.
+        crop: (size, size, 3) uint8, in FFHQ alignment.
+        points: (5, 2), the face's points in the photo.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    transform = SimilarityTransform.from_estimate(points, FFHQ_TEMPLATE * len(crop))
+    size, (height, width) = max(1, len(crop) // max(1, int(transform.scale))), photo.shape[:2]
+    to_crop = _resized(transform, size / len(crop))
+    if size < len(crop):  # the face is smaller in the photo: average first, so that nothing aliases
+        crop = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    back = cv2.warpAffine(crop, to_crop, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    alpha = cv2.warpAffine(_feather(size), to_crop, (width, height), flags=flags)[..., None]
+    return np.rint(alpha * back + (1 - alpha) * photo).astype(np.uint8)
+
+
+def _resized(transform: SimilarityTransform, ratio: float) -> np.ndarray:
+    """(2, 3) matrix of a transform whose result is then resized: pixel i, centred at i + 0.5, goes to (i + 0.5) ratio - 0.5."""
+    matrix = transform.params[:2] * ratio
+    matrix[:, 2] += (ratio - 1) / 2
+    return matrix
+
+
+def _feather(size: int) -> np.ndarray:
+    """(size, size) in [0, 1]: 0 at the edge, 1 from an eighth of the side inwards, smooth between."""
+    inwards = np.minimum(np.arange(size) + 0.5, size - 0.5 - np.arange(size)) / size * 8
+    ramp = np.clip(inwards, 0, 1)
+    ramp = ramp * ramp * (3 - 2 * ramp)
+    return np.outer(ramp, ramp).astype(np.float32)

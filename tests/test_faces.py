@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import ndimage
 
 from difface import faces
 from difface.weights import WeightMissing
@@ -62,3 +63,25 @@ def test_shrinking_does_not_alias():
 
 def test_astronaut_face():
     assert astronaut_face().size == (64, 64)
+
+
+@pytest.mark.parametrize("size", [64, 128, 256, 640])
+def test_paste_is_the_inverse_of_align(astronaut_photo, size):
+    """A crop that is pasted back unchanged lies where it was, to a small part of a pixel, and touches nothing else."""
+    photo = np.asarray(astronaut_photo)
+    crop = np.asarray(faces.align(astronaut_photo, ASTRONAUT_POINTS, size))
+    pasted = faces.paste(photo, crop, ASTRONAUT_POINTS).astype(float)
+    inner = (slice(80, 160), slice(180, 270))
+    for axis in (0, 1):
+        offsets = [np.eye(3)[axis] * step for step in (-0.25, 0, 0.25)]
+        errors = [np.abs(ndimage.shift(pasted, offset, order=1) - photo)[inner].mean() for offset in offsets]
+        assert errors[1] < min(errors) + 1e-9 and abs(errors[0] - errors[2]) < 0.2
+    difference = np.abs(pasted - photo)
+    assert difference[:, 320:].max() == 0 and difference[300:].max() == 0
+
+
+def test_side_is_that_of_the_aligned_square():
+    points = faces.FFHQ_TEMPLATE * 200 + 37
+    assert abs(faces.Face((0, 0, 1, 1), points, 1.0).side - 200) < 1e-6
+    with pytest.raises(ValueError, match="no face"):
+        faces.largest([])
