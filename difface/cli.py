@@ -1,8 +1,7 @@
 """The command line: parse, call the library, write files. Bad input ends in one line on stderr, never in a traceback."""
 
 import json
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict
 from math import inf
 from pathlib import Path
@@ -58,7 +57,7 @@ def run(commands: typer.Typer, arguments: list[str] | None, name: str) -> int:
 
 
 def _report(message: str, status: int) -> int:
-    print(f"error: {message}", file=sys.stderr)
+    typer.echo(f"error: {message}", err=True)
     return status
 
 
@@ -69,51 +68,50 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def _each(files: list[Path], work: Callable[[list[Path]], None], batch: int = 1) -> None:
-    """Do the files in batches; go on past those that fail, report them at the end."""
-    from difface.images import ImageError
+def _each(files: list[Path], work: Callable[[list[Path], list], None], batch: int = 1) -> None:
+    """Read the files and do them in batches; go on past those that fail, report them at the end.
+
+    Args:
+        files: pictures.
+        work: called with some of the files and their pictures.
+        batch: how many at once.
+    """
+    from difface.images import ImageError, read
 
     failed = 0
     for first in range(0, len(files), batch):
-        for group in _readable(files[first : first + batch]):
-            if isinstance(group, ImageError):
-                _report(str(group), 1)
-                failed += 1
-                continue
+        group, pictures = [], []
+        for file in files[first : first + batch]:
             try:
-                work(group)
+                pictures.append(read(file))
+                group.append(file)
             except ImageError as error:
-                _report(f"{', '.join(map(str, group))}: {error}", 1)
-                failed += len(group)
+                _report(str(error), 1)
+                failed += 1
+        try:
+            if group:
+                work(group, pictures)
+        except ImageError as error:
+            _report(f"{', '.join(map(str, group))}: {error}", 1)
+            failed += len(group)
     if failed:
         raise Failures(f"{failed} of {len(files)} pictures could not be used; the others are done.")
 
 
-def _readable(files: list[Path]) -> Iterable:
-    """The files that can be read as one group, and the error of every other."""
-    from difface import images
-
-    good, errors = [], []
+def _check_targets(files: list[Path], output: Path, endings: tuple[str, ...] = ("",)) -> None:
+    """Refuse two inputs that would write the same file NAME + ending + .png, and results over inputs."""
+    sources = {file.resolve() for file in files}
+    makers: dict[Path, Path] = {}
     for file in files:
-        try:
-            images.read(file)
-            good.append(file)
-        except images.ImageError as error:
-            errors.append(error)
-    return ([good] if good else []) + errors
-
-
-def _targets(files: list[Path], output: Path) -> None:
-    """Refuse two inputs that would write the same file, and results over their inputs."""
-    seen: dict[str, Path] = {}
-    for file in files:
-        if file.stem in seen:
-            raise ValueError(
-                f"{seen[file.stem]} and {file} would both become {file.stem}.png; different names are accepted: rename one."
-            )
-        seen[file.stem] = file
-        if (output / f"{file.stem}.png").resolve() == file.resolve():
-            raise ValueError(f"{file} would be overwritten by its result; another folder is accepted: change -o.")
+        for ending in endings:
+            target = (output / f"{file.stem}{ending}.png").resolve()
+            if target in makers:
+                raise ValueError(
+                    f"{makers[target]} and {file} would both become {target.name}; different names are accepted: rename one."
+                )
+            if target in sources:
+                raise ValueError(f"{target} would be overwritten by a result; another folder is accepted: change -o.")
+            makers[target] = file
 
 
 def _seeds(seed: int, count: int) -> list:
@@ -150,44 +148,43 @@ def restore(
     from difface import images, profiles
     from difface.photo import restore_photo
 
-    if fast and (scheduler or steps):
+    if fast and (scheduler or steps is not None):
         raise ValueError(
             "--fast stands for --scheduler dpm++ --steps 5; got another scheduler or number of steps: leave one out."
         )
     if photo and save_estimates:
         raise ValueError("--save-estimates is for aligned faces; got --photo: leave one out.")
     files = images.find(inputs)
-    _targets(files, output)
+    answers = tuple(f"_s{k + 1}" for k in range(samples)) if samples > 1 else ("",)
+    _check_targets(files, output, (*answers, "_estimate") if save_estimates else answers)
     _seeds(seed, samples)  # refused, if it must be, before anything is loaded
     pipeline = profiles.load(profile, estimator, "dpm++" if fast else scheduler or "ddim", device, dtype)
     if start is not None:
         pipeline.set_begin_index(start)
     pipeline.check_inputs(steps, eta)
 
-    def whole(group: list[Path]) -> None:
-        for k in range(samples):
-            picture, info = restore_photo(pipeline, images.read(group[0]), seed + k, steps, eta)
+    def photos(group: list[Path], pictures: list) -> None:
+        for k, answer in enumerate(answers, seed):
+            picture, info = restore_photo(pipeline, pictures[0], k, steps, eta)
             for note in info.pop("notes"):
                 typer.echo(f"note: {group[0]}: {note}", err=True)
-            name = group[0].stem + (f"_s{k + 1}" if samples > 1 else "")
-            images.write(picture, output / f"{name}.png", images.restored_text(info, profile, seed + k))
+            text = images.restored_text(info, profile, k)
+            images.write(picture, output / f"{group[0].stem}{answer}.png", text)
 
-    def work(group: list[Path]) -> None:
+    def faces(group: list[Path], pictures: list) -> None:
         generators = [generator for _ in group for generator in _seeds(seed, samples)]
-        pictures = [images.read(file) for file in group]
         result = pipeline(pictures, steps, eta, generators, num_images_per_input=samples)
-        for k, picture in enumerate(result.images):
-            name = group[k // samples].stem + (f"_s{k % samples + 1}" if samples > 1 else "")
-            images.write(
-                picture, output / f"{name}.png", images.restored_text(result.info, profile, seed + k % samples)
-            )
-        for file, picture in zip(group, result.estimates if save_estimates else [], strict=False):
-            images.write(picture, output / f"{file.stem}_estimate.png")
+        names = [file.stem + answer for file in group for answer in answers]
+        for k, (name, picture) in enumerate(zip(names, result.images, strict=True)):
+            text = images.restored_text(result.info, profile, seed + k % samples)
+            images.write(picture, output / f"{name}.png", text)
+        for file, estimate in zip(group, result.estimates if save_estimates else [], strict=False):
+            images.write(estimate, output / f"{file.stem}_estimate.png")
 
     if photo:
-        _each(files, whole)
+        _each(files, photos)
     else:
-        _each(files, work, batch=max(1, BATCH // samples))
+        _each(files, faces, batch=max(1, BATCH // samples))
 
 
 @app.command()
@@ -211,10 +208,10 @@ def degrade(
     sigma_x, sigma_y, theta = _blur(blur)
     fixed = Degradation(scale, sigma_x, sigma_y, theta, noise, jpeg)
     files = images.find(inputs)
-    _targets(files, output)
+    _check_targets(files, output)
 
-    def work(group: list[Path]) -> None:
-        hq = images.to_tensors(images.read(group[0]))[0]
+    def work(group: list[Path], pictures: list) -> None:
+        hq = images.to_tensors(pictures)[0]
         generator = _seeds(seed, 1)[0]
         degradation = draw(generator, Ranges.nearest(max(hq.shape[-2:]))) if random else fixed
         images.write(images.to_pil(apply(hq, degradation, generator)), output / f"{group[0].stem}.png")
@@ -295,12 +292,11 @@ def align(
     from difface import faces, images
 
     files = images.find(inputs)
-    _targets(files, output)
+    _check_targets(files, output)
 
-    def work(group: list[Path]) -> None:
-        picture = images.read(group[0])
-        face = faces.largest(faces.find_faces(picture))
-        images.write(faces.align(picture, face.points, size), output / f"{group[0].stem}.png")
+    def work(group: list[Path], pictures: list) -> None:
+        face = faces.largest(faces.find_faces(pictures[0]))
+        images.write(faces.align(pictures[0], face.points, size), output / f"{group[0].stem}.png")
 
     _each(files, work)
 

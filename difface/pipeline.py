@@ -189,7 +189,7 @@ class DifFacePipeline(DiffusionPipeline):
         self._check_output_type(output_type)
         _check_count(count)
         total = self.scheduler.config.num_train_timesteps
-        scheduler = set_chain(self.scheduler, total, num_inference_steps or self._default_steps())
+        scheduler = set_chain(self.scheduler, total, self._steps(num_inference_steps))
         generators = _generators(generator, count)
         shape = (count, self.unet.config.in_channels, self.size, self.size)
         x_t = self._noise(None, shape, generators)
@@ -295,10 +295,11 @@ class DifFacePipeline(DiffusionPipeline):
             raise ValueError(
                 f"`official_start` noises to alphas_cumprod[N], so N must be at most {total - 1}; got {begin_index}."
             )
-        steps = self._default_steps() if num_inference_steps is None else num_inference_steps
-        return set_chain(self.scheduler, begin_index, steps)
+        return set_chain(self.scheduler, begin_index, self._steps(num_inference_steps))
 
-    def _default_steps(self) -> int:
+    def _steps(self, num_inference_steps: int | None) -> int:
+        if num_inference_steps is not None:
+            return num_inference_steps
         return DEFAULT_STEPS if isinstance(self.scheduler, DDIMScheduler) else FAST_CALLS
 
     def _noise(self, given: torch.Tensor | None, shape: tuple[int, ...], generators: list) -> torch.Tensor:
@@ -345,7 +346,7 @@ class DifFacePipeline(DiffusionPipeline):
             "noise_timestep": start,
             "scheduler": type(scheduler).__name__,
             "eta": eta if isinstance(scheduler, DDIMScheduler) else None,
-            "num_inference_steps": num_inference_steps or self._default_steps(),
+            "num_inference_steps": self._steps(num_inference_steps),
             "official_start": official_start,
             "dtype": str(self.unet.dtype).removeprefix("torch."),
             "size": self.size,

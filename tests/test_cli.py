@@ -68,6 +68,7 @@ def test_degrade(run, face, tmp_path):
 
 
 def test_sample(run, tmp_path):
+    assert "1 and 2" in run("sample", "-n", 2, "-o", tmp_path, "--steps", 0)[1][0]
     assert run("sample", "-n", 2, "-o", tmp_path, "--steps", 10, "--seed", 5, "--device", "cpu") == (0, [])
     assert sorted(p.name for p in tmp_path.iterdir()) == ["sample_0005.png", "sample_0006.png"]
 
@@ -169,6 +170,9 @@ def test_bad_paths(run, face, tmp_path):
     assert "overwritten" in run("restore", face, "-o", tmp_path)[1][0]
     (tmp_path / "twin").mkdir()
     Image.open(face).save(tmp_path / "twin" / "face.jpg")
+    Image.open(face).save(tmp_path / "twin" / "face_estimate.png")
+    clash = run("restore", face, tmp_path / "twin" / "face_estimate.png", "-o", tmp_path / "twin", "--save-estimates")
+    assert clash[0] == 2 and "face_estimate.png" in clash[1][0]
     assert "both become face.png" in run("restore", face, tmp_path / "twin", "-o", tmp_path / "out")[1][0]
     assert not (tmp_path / "out").exists()
 
