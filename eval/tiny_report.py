@@ -14,6 +14,7 @@ from difface.degradation import Degradation, degrade
 from difface.metrics import PSNR, SSIM, FrechetIdentity, IdentityAngle
 from difface.pipeline import DifFacePipeline
 from difface.schedulers import FAST_CALLS
+from eval.prior_samples import sample_report
 
 LEVELS = {"mild": 2, "middle": 4, "severe": 8}
 """Level -> s of Eq. 17; sigma 1 pixel, delta 5 grey levels and JPEG quality 60 at all three."""
@@ -64,7 +65,7 @@ def settings() -> list[Setting]:
     return rows
 
 
-def report(train: Path, test: Path, output: Path, limit: int | None = None, dtype: str = "auto") -> list[dict]:
+def report(train: Path, test: Path, output: Path, limit: int | None = None, dtype: str = "auto") -> dict:
     """Measure every setting at every level; one seed per face, from its file's name.
 
     Args:
@@ -75,36 +76,45 @@ def report(train: Path, test: Path, output: Path, limit: int | None = None, dtyp
         dtype: of the networks, see `difface.profiles.load`; the sampler's state is float32 in any case.
 
     Returns:
-        Rows: level, s, the setting, and PSNR in dB, SSIM, ID angle in degrees and FD identity.
+        `key` (digest of weights, type and faces), `dtype`, `rows` (level, s, the setting, PSNR in dB, SSIM, ID angle in
+        degrees and FD identity) and `samples` (see `eval.prior_samples`).
     """
-    files = images.find([test])[:limit]
+    known, files = images.find([train]), images.find([test])[:limit]
+    done = _resumed(output, _fingerprint(files, dtype), dtype)
     truth = torch.cat([_read(file) for file in files])
     reference = FrechetIdentity()
-    for file in track(images.find([train]), "reference"):
+    for file in track(known, "reference"):
         reference.update(_read(file), real=True)
-    key = _fingerprint(files, dtype)
-    rows = [row for row in _load(output) if row["key"] == key]
-    wanted = [("untouched", 1, Setting())] + [
-        (name, s, setting) for name, s in LEVELS.items() for setting in settings()
-    ]
-    for level, s, setting in track(wanted, "rows"):
-        if any(row["level"] == level and row["setting"] == asdict(setting) for row in rows):
+    levels = [(name, s, setting) for name, s in LEVELS.items() for setting in settings()]
+    for level, s, setting in track([("untouched", 1, Setting()), *levels], "rows"):
+        if any(row["level"] == level and row["setting"] == asdict(setting) for row in done["rows"]):
             continue
         answer = truth if level == "untouched" else _restored(truth, files, s, setting, dtype)
-        rows.append(
-            {"key": key, "level": level, "s": s, "setting": asdict(setting)} | _scores(answer, truth, reference)
-        )
-        with images.whole_file(output) as temporary:
-            temporary.write_text(json.dumps(rows, indent=1))
-    return rows
+        row = {"level": level, "s": s, "setting": asdict(setting)} | _scores(answer, truth, reference)
+        done["rows"].append(row)
+        _write(done, output)
+    if not done["samples"]:
+        done["samples"] = sample_report(known, files, dtype)
+        _write(done, output)
+    return done
+
+
+def _resumed(output: Path, key: str, dtype: str) -> dict:
+    """What the file holds of the same weights and faces, or an empty report."""
+    if output.exists():
+        stored = json.loads(output.read_text())
+        if stored.get("key") == key:
+            return stored
+    return {"key": key, "dtype": dtype, "rows": [], "samples": {}}
+
+
+def _write(done: dict, output: Path) -> None:
+    with images.whole_file(output) as temporary:
+        temporary.write_text(json.dumps(done, indent=1))
 
 
 def _read(file: Path) -> torch.Tensor:
     return images.to_tensors(images.read(file))[0][None]
-
-
-def _load(output: Path) -> list[dict]:
-    return json.loads(output.read_text()) if output.exists() else []
 
 
 def _fingerprint(files: list[Path], dtype: str) -> str:
@@ -161,20 +171,27 @@ def _scores(answer: torch.Tensor, truth: torch.Tensor, reference: FrechetIdentit
     return scores
 
 
-def markdown(rows: list[dict]) -> str:
-    """The rows as one table per level."""
-    parts = []
+def markdown(done: dict) -> str:
+    """One table per level, and what the prior draws alone."""
+    rows, parts = done["rows"], []
     for level in dict.fromkeys(row["level"] for row in rows):
         chosen = [row for row in rows if row["level"] == level]
-        lines = [
-            f"**{level}** (s = {chosen[0]['s']})",
-            "",
-            "| | PSNR (dB) | SSIM | ID angle (degrees) | FD identity |",
-            "| --- | --- | --- | --- | --- |",
-        ]
+        lines = [f"**{level}** (s = {chosen[0]['s']})", "", _HEAD, "| --- | --- | --- | --- | --- |"]
         for row in chosen:
             label = "untouched faces" if level == "untouched" else Setting(**row["setting"]).label
             psnr = "-" if row["PSNR"] is None else f"{row['PSNR']:.2f}"
             lines.append(f"| {label} | {psnr} | {row['SSIM']:.3f} | {row['ID angle']:.1f} | {row['FD identity']:.1f} |")
         parts.append("\n".join(lines))
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, _sample_lines(done["samples"])])
+
+
+_HEAD = "| | PSNR (dB) | SSIM | ID angle (degrees) | FD identity |"
+
+
+def _sample_lines(samples: dict) -> str:
+    return (
+        f"Samples of the prior alone: SCRFD finds a face in {samples['faces_in_samples']} of {samples['count']} (in "
+        f"{samples['faces_in_test']} of as many test faces). Distance to the nearest training face, 1st percentile: "
+        f"{samples['pixels_samples_p1']:.3f} by pixels (test faces {samples['pixels_test_p1']:.3f}), "
+        f"{samples['angle_samples_p1']:.1f} degrees by embedding (test faces {samples['angle_test_p1']:.1f})."
+    )

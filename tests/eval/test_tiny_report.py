@@ -5,7 +5,7 @@ import json
 import torch
 
 from difface import images
-from eval import tiny_report
+from eval import prior_samples, tiny_report
 
 
 def test_report(onnx, tmp_path, monkeypatch):
@@ -16,16 +16,23 @@ def test_report(onnx, tmp_path, monkeypatch):
     few = [tiny_report.Setting(), tiny_report.Setting("srcnn"), tiny_report.Setting("swinir", 400, "dpm++", 5)]
     monkeypatch.setattr(tiny_report, "settings", lambda: few)
     output = tmp_path / "report.json"
-    rows = tiny_report.report(tmp_path / "train", tmp_path / "test", output)
-    assert len(rows) == 1 + 3 * 3 and json.loads(output.read_text()) == rows
+    monkeypatch.setattr(prior_samples, "COUNT", 2)
+    monkeypatch.setattr(prior_samples, "BATCH", 2)
+    monkeypatch.setattr(prior_samples, "STEPS", 5)
+    done = tiny_report.report(tmp_path / "train", tmp_path / "test", output)
+    rows, samples = done["rows"], done["samples"]
+    assert len(rows) == 1 + 3 * 3 and json.loads(output.read_text()) == done
     assert rows[0]["level"] == "untouched" and rows[0]["PSNR"] is None and rows[0]["ID angle"] < 0.1
+    assert rows[0]["SSIM"] == 1 and samples["count"] == 2
+    assert samples["pixels_test_p1"] < 1e-6 < samples["pixels_samples_p1"]  # the test faces are training faces here
+    assert samples["angle_test_p1"] < 0.1 < samples["angle_samples_p1"]
 
-    output.write_text(json.dumps(rows[:5]))
-    assert tiny_report.report(tmp_path / "train", tmp_path / "test", output) == rows
+    output.write_text(json.dumps(done | {"rows": rows[:5]}))
+    assert tiny_report.report(tmp_path / "train", tmp_path / "test", output) == done
     monkeypatch.setattr(tiny_report, "_restored", lambda *a: 1 / 0)  # nothing is left to do
-    assert tiny_report.report(tmp_path / "train", tmp_path / "test", output) == rows
-    table = tiny_report.markdown(rows)
-    assert table.count("| f(y), srcnn |") == 3 and "--fast (5 calls)" in table
+    assert tiny_report.report(tmp_path / "train", tmp_path / "test", output) == done
+    table = tiny_report.markdown(done)
+    assert table.count("| f(y), srcnn |") == 3 and "--fast (5 calls)" in table and "SCRFD finds" in table
 
 
 def test_all_settings_are_there():
