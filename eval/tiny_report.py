@@ -16,9 +16,9 @@ from difface.pipeline import DifFacePipeline
 from difface.schedulers import FAST_CALLS
 from eval.prior_samples import sample_report
 
-LEVELS = {"mild": 2, "middle": 4, "severe": 8}
+LEVELS = {"middle": 4, "mild": 2, "severe": 8}
 """Level -> s of Eq. 17; sigma 1 pixel, delta 5 grey levels and JPEG quality 60 at all three."""
-BATCH = 50
+BATCH = 25
 
 
 @dataclass(frozen=True)
