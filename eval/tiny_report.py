@@ -182,7 +182,7 @@ def markdown(done: dict) -> str:
             psnr = "-" if row["PSNR"] is None else f"{row['PSNR']:.2f}"
             lines.append(f"| {label} | {psnr} | {row['SSIM']:.3f} | {row['ID angle']:.1f} | {row['FD identity']:.1f} |")
         parts.append("\n".join(lines))
-    return "\n\n".join([*parts, _sample_lines(done["samples"])])
+    return "\n\n".join([*parts, _sample_lines(done["samples"])] if done["samples"] else parts)
 
 
 _HEAD = "| | PSNR (dB) | SSIM | ID angle (degrees) | FD identity |"
