@@ -173,7 +173,7 @@ def _scores(answer: torch.Tensor, truth: torch.Tensor, reference: FrechetIdentit
 
 def markdown(done: dict) -> str:
     """One table per level, and what the prior draws alone."""
-    rows, parts = done["rows"], []
+    rows, parts = sorted(done["rows"], key=lambda row: row["s"]), []
     for level in dict.fromkeys(row["level"] for row in rows):
         chosen = [row for row in rows if row["level"] == level]
         lines = [f"**{level}** (s = {chosen[0]['s']})", "", _HEAD, "| --- | --- | --- | --- | --- |"]
