@@ -60,15 +60,21 @@ def best_time(call, tries: int) -> float:
     return min(times)
 
 
-def test_compute_time(tiny, lq):
-    """Under 0.5 s with five calls and under 5 s with a hundred on two cores, so under twice that in processor seconds."""
+def test_compute_time(tiny, lq, request):
+    """Under 0.5 s with five calls and under 5 s with a hundred on two cores, so under twice that in processor seconds.
+
+    Counted on one thread: with two, a thread that waits for the other counts as busy.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    request.addfinalizer(lambda: torch.set_num_threads(threads))
     fast = DifFacePipeline(**(tiny.components | {"scheduler": build_scheduler("dpm++")}))
     fast.set_progress_bar_config(disable=True)
     assert fast(lq).info["calls"] == 5 and best_time(lambda: fast(lq), 3) < 1.0
     full = DifFacePipeline(**tiny.components)
     full.set_progress_bar_config(disable=True)
     full.set_begin_index(400)
-    assert best_time(lambda: full(lq, 250), 1) < 10.0
+    assert best_time(lambda: full(lq, 250), 2) < 10.0
 
 
 def test_what_is_shipped():
