@@ -322,6 +322,7 @@ def train(
     seed: Annotated[int, typer.Option(help="Of all random draws.")] = 0,
     precision: Annotated[str, typer.Option(help="bf16 or no.")] = "bf16",
     init: Annotated[Path | None, typer.Option(help="Folder of trained weights to start from.")] = None,
+    p2_gamma: Annotated[float, typer.Option(min=0, help="Weights of the prior's loss over t; 0: all the same.")] = 0.0,
 ) -> None:
     """Train the prior (eps loss) or an estimator (L1 on random Eq. 17 pairs); run it again to resume."""
     from difface.training.estimator import train_estimator
@@ -342,7 +343,7 @@ def train(
         precision=precision,
     )
     if kind == "prior":
-        train_prior(data, output, size, settings, init)
+        train_prior(data, output, size, settings, init, p2_gamma)
     elif kind == "estimator":
         train_estimator(data, output, size, architecture, settings, init)
     else:

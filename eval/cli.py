@@ -37,6 +37,21 @@ def tiny_report(
 
 
 @app.command()
+def denoising(
+    weights: Annotated[list[Path], typer.Argument(metavar="UNET...", help="Folders of trained priors.")],
+    data: Annotated[Path, typer.Option(help="Folder of aligned faces that they were not trained on.")],
+) -> None:
+    """PSNR of one denoising step at several timesteps: how trials of the prior's training compare."""
+    from eval.denoising import TIMESTEPS, denoising_psnr
+
+    typer.echo("| prior | " + " | ".join(f"t = {t}" for t in TIMESTEPS) + " |")
+    typer.echo("| --- |" + " --- |" * len(TIMESTEPS))
+    for folder in weights:
+        values = denoising_psnr(folder, data)
+        typer.echo(f"| {folder} | " + " | ".join(f"{values[t]:.2f}" for t in TIMESTEPS) + " |")
+
+
+@app.command()
 def gallery(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="The assets folder: receives examples/ and gallery.png.")

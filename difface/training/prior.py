@@ -16,7 +16,9 @@ COLOUR_JITTER = 0.06
 """Largest relative change of brightness, and half that of each channel: slight enough to stay within real photos."""
 
 
-def train_prior(data: Path, output: Path, size: int, settings: Settings, init: Path | None = None) -> None:
+def train_prior(
+    data: Path, output: Path, size: int, settings: Settings, init: Path | None = None, p2_gamma: float = 0.0
+) -> None:
     """Train a `UNet` of the embedded shape on a folder of aligned faces.
 
     Args:
@@ -25,6 +27,7 @@ def train_prior(data: Path, output: Path, size: int, settings: Settings, init: P
         size: side in pixels.
         settings: the options.
         init: folder of a trained `UNet` to start from, instead of random weights.
+        p2_gamma: see `eps_loss`.
 
     Raises:
         TrainingError: pictures of another size, or a checkpoint of another network.
@@ -35,7 +38,7 @@ def train_prior(data: Path, output: Path, size: int, settings: Settings, init: P
     scheduler = DDPMScheduler(num_train_timesteps=1000, beta_schedule="linear", beta_start=1e-4, beta_end=0.02)
 
     def compute_loss(model, x_0: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        return eps_loss(model, scheduler, augment(x_0, generator), generator)
+        return eps_loss(model, scheduler, augment(x_0, generator), generator, p2_gamma)
 
     fit(unet, Faces(data, size), compute_loss, settings, output, preview)
 
@@ -50,23 +53,31 @@ def augment(x_0: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return (x_0 * (1 + brightness + colour).to(x_0.device)).clamp(0, 1)
 
 
-def eps_loss(model, scheduler: DDPMScheduler, x_0: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def eps_loss(
+    model, scheduler: DDPMScheduler, x_0: torch.Tensor, generator: torch.Generator, p2_gamma: float = 0.0
+) -> torch.Tensor:
     """Mean squared error of the predicted noise, over timesteps spread evenly over the chain within the batch.
 
-    One timestep from each of B equal parts of 0..T-1 has the expectation of B uniform draws and less variance.
+    One timestep from each of B equal parts of 0..T-1 has the expectation of B uniform draws and less variance. The
+    error at t is weighted by (1 - abar_t) ** p2_gamma, scaled to a mean of 1 over the chain (P2 weighting with k = 1,
+    Choi et al., CVPR 2022): gamma 0 is the plain loss, gamma 1 spends least on the last, hardly visible noise.
 
     Args:
         model: (x_t, timesteps) -> eps.
         scheduler: holds alphas_cumprod.
         x_0: (B, 3, H, W) in [0, 1].
         generator: of the timesteps and the noise.
+        p2_gamma: exponent of the weight, 0 or more.
     """
     count, total = len(x_0), scheduler.config.num_train_timesteps
     position = torch.rand(1, generator=generator) + torch.randperm(count, generator=generator)
     timesteps = (position / count * total).long().clamp(max=total - 1).to(x_0.device)
     eps = randn_tensor(x_0.shape, generator=generator, device=x_0.device)
     x_t = scheduler.add_noise(2 * x_0 - 1, eps, timesteps).contiguous(memory_format=torch.channels_last)
-    return (model(x_t, timesteps).sample[:, :3].float() - eps).square().mean()
+    weights = (1 - scheduler.alphas_cumprod) ** p2_gamma
+    weights = (weights / weights.mean()).to(x_0.device)[timesteps]
+    error = (model(x_t, timesteps).sample[:, :3].float() - eps).square().mean((1, 2, 3))
+    return (weights * error).mean()
 
 
 def preview(unet: UNet, path: Path) -> None:

@@ -98,11 +98,14 @@ def seeded_lama(arguments: dict) -> FaceEstimator:
 def test_lama_matches_the_official_code(parity: Path, official: dict) -> None:
     tensors = load_file(parity / "lama_seeded.safetensors")
     net = seeded_lama(official["estimator_lama256"]["arguments"])
-    error = (net(tensors["x"], tensors["mask"], clamp=False) - tensors["out"]).abs()
-    # Random weights drive the sigmoid to 0 or 1; where it is between, float32 itself is off by up to 2e-4 against float64.
+    out = net(tensors["x"], tensors["mask"], clamp=False)
+    error = (out - tensors["out"]).abs()
     assert error.mean() < 1e-6
     assert (error > 1e-4).float().mean() < 2e-3
-    assert error.max() < 1e-3
+    # Random weights leave 57 of 12,288 logits between -6 and 6, and rounding in float32 moves those by 1e-3: the same
+    # network in float64 is further than 1e-4 from the official float32 output too. Ours must round no worse than that one.
+    exact = net.net.double()(tensors["x"].double(), tensors["mask"].double())
+    assert (out - exact).abs().max() < 2 * (tensors["out"] - exact).abs().max() < 1e-3
 
 
 def test_full_sizes_have_the_official_keys_and_counts(official: dict) -> None:
