@@ -24,7 +24,9 @@ def denoising_psnr(weights: Path, data: Path, dtype: torch.dtype = torch.bfloat1
         t -> dB of the mean squared error over all faces; the same noise for every network.
     """
     unet = UNet.from_pretrained(weights, torch_dtype=dtype).eval().to(memory_format=torch.channels_last)
-    abar = DDPMScheduler(num_train_timesteps=1000, beta_schedule="linear", beta_start=1e-4, beta_end=0.02).alphas_cumprod
+    abar = DDPMScheduler(
+        num_train_timesteps=1000, beta_schedule="linear", beta_start=1e-4, beta_end=0.02
+    ).alphas_cumprod
     x_0 = torch.stack([2 * images.to_tensors(images.read(file))[0] - 1 for file in images.find([data])])
     eps = torch.randn(x_0.shape, generator=torch.Generator().manual_seed(0))
     result = {}

@@ -165,7 +165,7 @@ def _scores(answer: torch.Tensor, truth: torch.Tensor, reference: FrechetIdentit
         metric.update(answer, truth)
         value = metric.compute()
         scores[metric.name] = value if value != float("inf") else None
-    reference.features[False] = []
+    reference.reset()
     reference.update(answer)
     scores[reference.name] = reference.compute()
     return scores

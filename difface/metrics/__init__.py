@@ -3,9 +3,9 @@
 from difface.metrics.frechet import FrechetIdentity
 from difface.metrics.identity import IdentityAngle
 from difface.metrics.psnr import PSNR
-from difface.metrics.ssim import SSIM
+from difface.metrics.ssim import SSIM, SSIMRGB
 
-METRICS = {metric.name: metric for metric in (PSNR, SSIM, IdentityAngle, FrechetIdentity)}
+METRICS = {metric.name: metric for metric in (PSNR, SSIM, SSIMRGB, IdentityAngle, FrechetIdentity)}
 """Name in a table -> class."""
 
-__all__ = ["METRICS", "PSNR", "SSIM", "FrechetIdentity", "IdentityAngle"]
+__all__ = ["METRICS", "PSNR", "SSIM", "SSIMRGB", "FrechetIdentity", "IdentityAngle"]

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from difface.metrics.base import SetMetric
 from difface.metrics.identity import EMBEDDING, embed
 
 
@@ -21,7 +22,7 @@ def frechet_distance(mean_1: np.ndarray, cov_1: np.ndarray, mean_2: np.ndarray, 
     return float(np.square(mean_1 - mean_2).sum() + np.trace(cov_1) + np.trace(cov_2) - 2 * cross)
 
 
-class FrechetIdentity:
+class FrechetIdentity(SetMetric):
     """Frechet distance of raw face embeddings to those of reference faces: how face-like a set is, whoever it shows.
 
     This is not FID, whose features are Inception's: the file name of the network belongs to the number.
@@ -41,6 +42,10 @@ class FrechetIdentity:
     def update(self, images: torch.Tensor, real: bool = False) -> None:
         """Add images (B, 3, H, H) in [0, 1], in FFHQ alignment, to the reference (`real`) or to the scored set."""
         self.features[real].append(embed(images, self.weights).astype(np.float64))
+
+    def reset(self) -> None:
+        """Forget the scored set."""
+        self.features[False] = []
 
     def compute(self) -> float:
         """Distance between the two sets.

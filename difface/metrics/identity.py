@@ -7,6 +7,7 @@ import torch
 
 from difface.faces import FFHQ_TEMPLATE, warp
 from difface.images import to_uint8
+from difface.metrics.base import PairMetric
 
 EMBEDDING = "mobilefacenet.onnx"
 
@@ -46,13 +47,14 @@ def embed(faces: torch.Tensor, weights: str = EMBEDDING) -> np.ndarray:
     return np.concatenate([_network(weights).get_feat([np.ascontiguousarray(crop)]) for crop in crops])
 
 
-class IdentityAngle:
+class IdentityAngle(PairMetric):
     """Angle in degrees between the embeddings of the restored and the true face; 0 is the same person, 90 a stranger.
 
-    This is not the paper's IDS, which uses another network: the file name of the network belongs to the number.
+    This is not the paper's IDS, which uses another network: the file name of the network belongs to the number. Images
+    are in FFHQ alignment.
 
-    Attributes:
-        values: one angle per image.
+    Args:
+        weights: file name of an ArcFace ONNX model.
     """
 
     name = "ID angle"
@@ -60,15 +62,17 @@ class IdentityAngle:
     needs = (EMBEDDING,)
 
     def __init__(self, weights: str = EMBEDDING):
+        super().__init__()
         self.weights = weights
-        self.values: list[float] = []
 
-    def update(self, restored: torch.Tensor, truth: torch.Tensor) -> None:
-        """Add images, both (B, 3, H, H) in [0, 1], in FFHQ alignment."""
-        a, b = (embed(images, self.weights).astype(np.float64) for images in (restored, truth))
-        cosine = (a * b).sum(1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))
-        self.values += np.degrees(np.arccos(cosine.clip(-1, 1))).tolist()
+    def score(self, restored: torch.Tensor, truth: torch.Tensor) -> np.ndarray:
+        """(B,) in degrees."""
+        return angle(*(embed(images, self.weights) for images in (restored, truth)))
 
-    def compute(self) -> float:
-        """Mean over all images so far."""
-        return float(np.mean(self.values))
+
+def angle(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Angle between rows, (n, d) and (n, d) -> (n,) in degrees."""
+    a, b = (
+        vectors.astype(np.float64) / np.linalg.norm(vectors.astype(np.float64), axis=1)[:, None] for vectors in (a, b)
+    )
+    return np.degrees(np.arccos((a * b).sum(1).clip(-1, 1)))

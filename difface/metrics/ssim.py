@@ -3,41 +3,38 @@
 import torch
 from torch.nn import functional
 
+from difface.metrics.base import PairMetric
+
 _LUMA = (0.299, 0.587, 0.114)
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
-class SSIM:
+class SSIM(PairMetric):
     """SSIM (Wang et al., 2004) of luma, Y of YIQ rounded to 0..255, as the paper's tables probably have it.
 
     11 x 11 Gaussian window of sigma 1.5, K1 = 0.01, K2 = 0.03, valid region only; averaged over images.
-
-    Attributes:
-        values: one number per image, in the order of the updates.
     """
 
     name = "SSIM"
     higher_is_better = True
-    needs: tuple[str, ...] = ()
+    smallest = 11
 
-    def __init__(self):
-        self.values: list[float] = []
+    def score(self, restored: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        """(B,), at most 1."""
+        return ssim(_luma(restored), _luma(truth))
 
-    def update(self, restored: torch.Tensor, truth: torch.Tensor) -> None:
-        """Add images, both (B, 3, H, W) in [0, 1], sides from 11 pixels.
 
-        Raises:
-            ValueError: the shapes differ, or are smaller than the window.
-        """
-        if restored.shape != truth.shape or min(truth.shape[-2:]) < 11:
-            raise ValueError(
-                f"SSIM compares images of one shape, sides from 11; got {tuple(restored.shape)} and {tuple(truth.shape)}."
-            )
-        self.values += ssim(_luma(restored), _luma(truth)).tolist()
+class SSIMRGB(PairMetric):
+    """SSIM of each of R, G and B, unrounded, averaged over the three and over images; window and region as in `SSIM`."""
 
-    def compute(self) -> float:
-        """Mean over all images so far."""
-        return sum(self.values) / len(self.values)
+    name = "SSIM (RGB)"
+    higher_is_better = True
+    smallest = 11
+
+    def score(self, restored: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        """(B,), at most 1."""
+        channels = [image.double().flatten(0, 1)[:, None] * 255 for image in (restored, truth)]
+        return ssim(*channels).view(-1, 3).mean(1)
 
 
 def ssim(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,95 @@
+"""The interface of every metric, small and after torchmetrics: `update` with batches, then `compute`."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+
+class Metric(ABC):
+    """What all metrics have.
+
+    Attributes:
+        name: the column's title; the name of another network or definition is another name.
+        higher_is_better: which end is good.
+        needs: file names of weights, as in `difface.weights.CATALOG`.
+    """
+
+    name: ClassVar[str]
+    higher_is_better: ClassVar[bool]
+    needs: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def compute(self) -> float:
+        """The number of a table, over everything added so far."""
+
+
+class PairMetric(Metric):
+    """A score of each restored image against its truth; the table's number is the mean of the images' scores.
+
+    Attributes:
+        values: one number per image, in the order of the updates.
+        smallest: least side of the images, in pixels.
+    """
+
+    smallest: ClassVar[int] = 1
+
+    def __init__(self):
+        self.values: list[float] = []
+
+    def update(self, restored: torch.Tensor, truth: torch.Tensor) -> None:
+        """Add images, both (B, 3, H, W) in [0, 1], on one device.
+
+        Raises:
+            ValueError: the shapes differ, or are smaller than the metric can take.
+        """
+        if restored.shape != truth.shape or restored.ndim != 4 or min(truth.shape[-2:]) < self.smallest:
+            raise ValueError(
+                f"{self.name} compares two (B, 3, H, W) of one shape, sides from {self.smallest}; got "
+                f"{tuple(restored.shape)} and {tuple(truth.shape)}."
+            )
+        self.values += torch.as_tensor(self.score(restored, truth)).double().tolist()
+
+    @abstractmethod
+    def score(self, restored: torch.Tensor, truth: torch.Tensor) -> torch.Tensor | np.ndarray:
+        """The scores of a batch, (B,)."""
+
+    def compute(self) -> float:
+        """Mean over all images so far; NaN before the first."""
+        return float(np.mean(self.values)) if self.values else float("nan")
+
+
+class ImageMetric(Metric):
+    """A score of each image alone, without a truth; the table's number is the mean.
+
+    Attributes:
+        values: one number per image, in the order of the updates.
+    """
+
+    def __init__(self):
+        self.values: list[float] = []
+
+    def update(self, restored: torch.Tensor) -> None:
+        """Add images, (B, 3, H, W) in [0, 1]."""
+        self.values += torch.as_tensor(self.score(restored)).double().tolist()
+
+    @abstractmethod
+    def score(self, restored: torch.Tensor) -> torch.Tensor | np.ndarray:
+        """The scores of a batch, (B,)."""
+
+    def compute(self) -> float:
+        """Mean over all images so far; NaN before the first."""
+        return float(np.mean(self.values)) if self.values else float("nan")
+
+
+class SetMetric(Metric):
+    """A distance between a set of images and a reference set; single images have no score."""
+
+    @abstractmethod
+    def update(self, images: torch.Tensor, real: bool = False) -> None:
+        """Add images (B, 3, H, W) in [0, 1] to the reference (`real`) or to the scored set."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Forget the scored set and keep the reference, so that one reference serves many sets."""
