@@ -1,5 +1,6 @@
 """Pictures that anybody may use: samples of the embedded prior and scikit-image's astronaut, degraded, restored, side by side."""
 
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from skimage.data import astronaut
 
 from difface import faces, images, profiles
 from difface.degradation import Degradation, degrade
+from eval.scenes import SCENES, compose
 
 ASTRONAUT_POINTS = np.array([[204, 101], [247, 103], [224, 128], [201, 139], [246, 141]], float)
 """Eyes, nose tip and mouth corners in `skimage.data.astronaut()`, as SCRFD finds them."""
@@ -40,14 +42,26 @@ def clean_faces(seeds: list[int]) -> dict[str, torch.Tensor]:
 
 
 def examples(output: Path, seeds: list[int]) -> list[Path]:
-    """Write degraded faces NAME_LEVEL.png, the levels taking turns; their paths."""
-    paths = []
-    for k, (name, face) in enumerate(clean_faces(seeds).items()):
+    """Write degraded faces NAME_LEVEL.png, the levels taking turns, and whole photos photos/NAME.png; their paths."""
+    clean = clean_faces(seeds)
+    named = {}
+    for k, (name, face) in enumerate(clean.items()):
         level = ("middle", "severe", "mild")[k % 3]
-        lq = degrade(face, EXAMPLES[level], torch.Generator().manual_seed(k))
-        paths.append(output / f"{name}_{level}.png")
-        images.write(images.to_pil(lq), paths[-1])
-    return paths
+        named[output / f"{name}_{level}.png"] = degrade(face, EXAMPLES[level], torch.Generator().manual_seed(k))
+    for k, (name, photo) in enumerate(photos(list(clean.values())[1:]).items()):
+        named[output / "photos" / f"{name}.png"] = degrade(photo, EXAMPLES["mild"], torch.Generator().manual_seed(k))
+    for path, lq in named.items():
+        images.write(images.to_pil(lq), path)
+    return list(named)
+
+
+def photos(faces: list[torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Name -> (3, H, W): group scenes made of these faces, which take turns, and the astronaut's whole photo."""
+    result, turn = {}, cycle(faces)
+    for scene in SCENES:
+        result[scene.name] = compose(scene, torch.stack([next(turn) for _ in range(scene.count)]))
+    small = Image.fromarray(astronaut()).crop((60, 0, 444, 288)).resize((256, 192), Image.Resampling.LANCZOS)
+    return result | {"astronaut": images.to_tensors(small)[0]}
 
 
 def sheet(output: Path, seeds: list[int]) -> Path:
