@@ -20,6 +20,48 @@ def main(arguments: list[str] | None = None) -> int:
     return cli.run(app, arguments, "python -m eval")
 
 
+@app.command()
+def table(
+    number: Annotated[str, typer.Argument(metavar="N", help="I, II, III, IV, V, VIII or IX.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for results and tables.")],
+    profile: cli.ProfileName = "tiny",
+    data: Annotated[
+        list[str],
+        typer.Option(
+            help="sampled, a folder of aligned faces, celeba=DIR, or lfw|webphoto|wider|real=DIR; repeatable."
+        ),
+    ] = ["sampled"],  # noqa: B006 (read only)
+    methods: Annotated[list[str], typer.Option(help="NAME=DIR: another method's pictures; repeatable.")] = [],  # noqa: B006
+    limit: Annotated[int | None, typer.Option(min=2, help="At most so many pictures.")] = None,
+    scale: Annotated[float | None, typer.Option(help="One s for all (sigma 1, delta 5, q 60), not the grid.")] = None,
+    steps: Annotated[int, typer.Option(help="Of the whole chain, in rows that do not vary it.")] = 250,
+    start: Annotated[int | None, typer.Option(help="N; the profile's by default.")] = None,
+    reference: Annotated[Path | None, typer.Option(help="Real faces for FD-prior and FID-F.")] = None,
+    paired: Annotated[bool, typer.Option("--paired", help="Test each row against the first.")] = False,
+    batch: Annotated[int, typer.Option(min=1, help="Pictures through the networks at once.")] = 8,
+    device: cli.Device = "auto",
+    dtype: cli.Dtype = "auto",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be run and fetched.")] = False,
+) -> None:
+    """Measure a table of the paper, beside what the paper prints; what is done already is reused."""
+    from eval.run import Runner
+    from eval.settings import FolderMethod
+    from eval.tables import build, definitions, plan, render
+    from eval.tables.data import dataset, samples
+
+    options = definitions.Options(profile, steps, start, tuple(map(FolderMethod.parse, methods)))
+    if dry_run:
+        return typer.echo(plan.plan(number, options))
+    definitions.rows(number, options)
+    runner = Runner(output, device, dtype, batch, reference)
+    datasets = dict(dataset(spec, output / "data", profile, limit, scale) for spec in data)
+    result = build.build(number, datasets, lambda: samples(output / "data", limit), runner, options, paired)
+    if runner.state.is_main_process:
+        paths = render.write(result, output)
+        typer.echo(render.markdown(result))
+        typer.echo("\n".join(map(str, paths)))
+
+
 @app.command("tiny-report")
 def tiny_report(
     train: Annotated[

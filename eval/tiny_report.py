@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from difface.degradation import Degradation, degrade
 from difface.metrics import PSNR, SSIM, FrechetIdentity, IdentityAngle
 from difface.pipeline import DifFacePipeline
 from difface.schedulers import FAST_CALLS
+from eval.datasets import generator_of
 from eval.prior_samples import sample_report
 
 LEVELS = {"middle": 4, "mild": 2, "severe": 8}
@@ -126,12 +126,8 @@ def _fingerprint(files: list[Path], dtype: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def _seed(file: Path) -> int:
-    return zlib.crc32(file.name.encode())
-
-
 def _restored(truth: torch.Tensor, files: list[Path], s: float, setting: Setting, dtype: str) -> torch.Tensor:
-    generators = [torch.Generator().manual_seed(_seed(file)) for file in files]
+    generators = [generator_of(file.name) for file in files]
     lq = degrade(truth, Degradation(s, 1, 1, 0, 5, 60), generators)
     if setting.estimator is None:
         return lq
@@ -143,7 +139,7 @@ def _restored(truth: torch.Tensor, files: list[Path], s: float, setting: Setting
             with torch.inference_mode():
                 parts.append(pipeline.estimator(part))
         else:
-            seeds = [torch.Generator().manual_seed(_seed(file)) for file in files[first : first + BATCH]]
+            seeds = [generator_of(file.name) for file in files[first : first + BATCH]]
             result = pipeline(
                 part, setting.steps, generator=seeds, official_start=setting.official_start, output_type="pt"
             )

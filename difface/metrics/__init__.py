@@ -1,11 +1,58 @@
 """Metrics: one file each, with the small interface of torchmetrics: `name`, `higher_is_better`, `needs`, `update`, `compute`."""
 
+from functools import partial
+
+from difface.metrics.fd_prior import FDPrior
+from difface.metrics.fid import FID
 from difface.metrics.frechet import FrechetIdentity
 from difface.metrics.identity import IdentityAngle
+from difface.metrics.ids import IDS, IDSR50
+from difface.metrics.iqa import NIQE, NRQM, PI
+from difface.metrics.lmd import LMD, LMD106
+from difface.metrics.lpips import LPIPS
 from difface.metrics.psnr import PSNR
+from difface.metrics.runtime import RunTime, measure
 from difface.metrics.ssim import SSIM, SSIMRGB
 
-METRICS = {metric.name: metric for metric in (PSNR, SSIM, SSIMRGB, IdentityAngle, FrechetIdentity)}
-"""Name in a table -> class."""
+METRICS = {
+    "PSNR": PSNR,
+    "SSIM": SSIM,
+    "SSIM (RGB)": SSIMRGB,
+    "LPIPS": LPIPS,
+    "LPIPS-alex": partial(LPIPS, "alex"),
+    "LPIPS-squeeze": partial(LPIPS, "squeeze"),
+    "IDS": IDS,
+    "IDS-r50": IDSR50,
+    "ID angle": IdentityAngle,
+    "LMD": LMD,
+    "LMD-106": LMD106,
+    "FD identity": FrechetIdentity,
+    "FD-prior": FDPrior,
+    "FID-F": FID,
+    "FID-G": partial(FID, "truth"),
+    "NIQE": NIQE,
+    "NRQM": NRQM,
+    "PI": PI,
+}
+"""Name in a table -> its constructor, which takes no arguments and loads no network: that waits for the first images."""
 
-__all__ = ["METRICS", "PSNR", "SSIM", "SSIMRGB", "FrechetIdentity", "IdentityAngle"]
+__all__ = [
+    "FID",
+    "IDS",
+    "IDSR50",
+    "LMD",
+    "LMD106",
+    "LPIPS",
+    "METRICS",
+    "NIQE",
+    "NRQM",
+    "PI",
+    "PSNR",
+    "SSIM",
+    "SSIMRGB",
+    "FDPrior",
+    "FrechetIdentity",
+    "IdentityAngle",
+    "RunTime",
+    "measure",
+]

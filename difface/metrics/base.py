@@ -1,6 +1,7 @@
 """The interface of every metric, small and after torchmetrics: `update` with batches, then `compute`."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -57,7 +58,12 @@ class PairMetric(Metric):
 
     def compute(self) -> float:
         """Mean over all images so far; NaN before the first."""
-        return float(np.mean(self.values)) if self.values else float("nan")
+        return self.mean(self.values)
+
+    @staticmethod
+    def mean(values: Sequence[float]) -> float:
+        """The table's number for these scores."""
+        return float(np.mean(values)) if len(values) else float("nan")
 
 
 class ImageMetric(Metric):
@@ -80,7 +86,12 @@ class ImageMetric(Metric):
 
     def compute(self) -> float:
         """Mean over all images so far; NaN before the first."""
-        return float(np.mean(self.values)) if self.values else float("nan")
+        return self.mean(self.values)
+
+    @staticmethod
+    def mean(values: Sequence[float]) -> float:
+        """The table's number for these scores."""
+        return float(np.mean(values)) if len(values) else float("nan")
 
 
 class SetMetric(Metric):

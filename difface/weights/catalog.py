@@ -11,6 +11,7 @@ _DIFFACE = "https://github.com/zsyOAOA/DifFace/releases/download/V1.0"
 _FACEXLIB = "https://github.com/xinntao/facexlib/releases/download/v0.1.0"
 _CODEFORMER = "https://github.com/sczhou/CodeFormer/releases/download/v0.1.0"
 _GFPGAN = "https://github.com/TencentARC/GFPGAN/releases/download"
+_TORCHVISION = "https://download.pytorch.org/models"
 _PYIQA = "https://github.com/chaofengc/IQA-PyTorch/releases/download/v0.1-weights"
 
 _S_LAB = "S-Lab 1.0 (non-commercial)"
@@ -106,6 +107,23 @@ _FACES = (
         "bc24bb349491481c3ca793cf89306723162c280cb284c5a5e49df3760bf5c2ce",
     ),
     Weight(
+        "w600k_r50.onnx",
+        None,
+        "identity",
+        _INSIGHTFACE,
+        "ArcFace ResNet-50 on WebFace600K, 112x112 face to 512 numbers; a file in buffalo_l.zip",
+        "IDS-r50",
+        sha256="4c06341c33c2ca1f86781dab0e829f88ad5b64be9fba56e56bc9ebdefc619e43",
+    ),
+    Weight(
+        "2d106det.onnx",
+        None,
+        "landmarks",
+        _INSIGHTFACE,
+        "106 landmarks of a 192x192 face; a file in buffalo_l.zip",
+        "LMD-106",
+    ),
+    Weight(
         "mobilefacenet.onnx",
         None,
         "identity",
@@ -160,12 +178,28 @@ _METRICS = (
         "FID-F",
     ),
     _at(
-        "https://download.pytorch.org/models",
+        _TORCHVISION,
         "vgg16-397923af.pth",
         "metric",
         "BSD-3-Clause",
         "VGG-16 of torchvision, the body of LPIPS",
         "LPIPS",
+    ),
+    _at(
+        _TORCHVISION,
+        "alexnet-owt-7be5be79.pth",
+        "metric",
+        "BSD-3-Clause",
+        "AlexNet of torchvision, the body of LPIPS-alex",
+        "LPIPS-alex",
+    ),
+    _at(
+        _TORCHVISION,
+        "squeezenet1_1-b8a52dc0.pth",
+        "metric",
+        "BSD-3-Clause",
+        "SqueezeNet 1.1 of torchvision, the body of LPIPS-squeeze",
+        "LPIPS-squeeze",
     ),
     _at(_PYIQA, "LPIPS_v0.1_vgg-a78928a0.pth", "metric", "BSD-2-Clause", "LPIPS heads, VGG", "LPIPS"),
     _at(_PYIQA, "LPIPS_v0.1_alex-df73285e.pth", "metric", "BSD-2-Clause", "LPIPS heads, AlexNet", "LPIPS"),

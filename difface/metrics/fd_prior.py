@@ -1,0 +1,61 @@
+"""Frechet distance on what the embedded prior makes of a face: a measure of realism that needs no download."""
+
+from copy import deepcopy
+from functools import lru_cache
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from difface import profiles
+from difface.metrics.frechet import FrechetDistance
+from difface.models.unet import UNet
+from difface.schedulers import build_scheduler
+
+TIMESTEPS = (100,)
+
+
+class FDPrior(FrechetDistance):
+    """Frechet distance of the prior's mid-block features to those of reference faces.
+
+    The network that removes noise from faces is shown each face with a little noise, the same pattern for all; its
+    innermost activations, averaged over the picture, are the features. This is not FID, and with other weights of the
+    prior it is another metric. The restored pictures come out of the same prior when it is the embedded one, which may
+    flatter them: read it beside a distance whose network has no part in them.
+
+    Args:
+        unet: a prior; None takes the embedded one.
+    """
+
+    name = "FD-prior"
+
+    def __init__(self, unet: UNet | None = None):
+        super().__init__()
+        self._encoder = None if unet is None else encoder(unet)
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """(B, 3, H, W) in [0, 1], resized to the prior's size (bilinear, antialiased) -> (B, channels x timesteps)."""
+        if self._encoder is None:
+            self._encoder = _embedded()
+        network, size = self._encoder.to(images.device), self._encoder.config.sample_size
+        if images.shape[-2:] != (size, size):
+            images = functional.interpolate(images, (size, size), mode="bilinear", antialias=True)
+        x_0 = 2 * images.float() - 1
+        zeta = torch.randn((1, *x_0.shape[1:]), generator=torch.Generator().manual_seed(0)).to(x_0)
+        scheduler = build_scheduler("ddim")
+        with torch.inference_mode():
+            mids = [network(scheduler.add_noise(x_0, zeta, torch.tensor([t])), t).sample for t in TIMESTEPS]
+        return torch.cat([mid.mean((2, 3)) for mid in mids], 1)
+
+
+@lru_cache(maxsize=1)
+def _embedded() -> UNet:
+    return encoder(profiles.load_unet("tiny", "cpu"))
+
+
+def encoder(unet: UNet) -> UNet:
+    """A copy in float32 that ends at the mid block: `.sample` of its output is (B, channels, H / 8, W / 8) or the like."""
+    network = deepcopy(unet).float().eval().requires_grad_(False)
+    network.up_blocks = nn.ModuleList()
+    network.conv_norm_out = network.conv_act = network.conv_out = nn.Identity()
+    return network

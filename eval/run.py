@@ -1,0 +1,250 @@
+"""Restore a data set with each setting, score the pictures, keep everything on disk: what is there is never done twice.
+
+    ROOT/restored/DATASET/SETTING-DIGEST/NAME.png   and config.json: all that the pictures depend on
+    ROOT/scores/DATASET/SETTING-DIGEST/METRIC.csv   name, value of every picture, or one line for the whole set
+
+Under `accelerate launch` the work is split between the processes; each picture is made by exactly one of them. Pictures
+are made in fixed batches, so that neither the number of processes nor a killed run changes what stands in a batch.
+"""
+
+import hashlib
+import json
+import platform
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+import torch
+from accelerate import PartialState
+from rich.progress import track
+
+from difface import images
+from difface.metrics import FID, METRICS, measure
+from difface.metrics.base import Metric, PairMetric, SetMetric
+from difface.metrics.frechet import FrechetDistance
+from difface.weights import WeightError
+from eval.datasets import Dataset, Item, ffhq_statistics, generator_of
+from eval.settings import FolderMethod, Setting
+
+PACKAGES = ("torch", "diffusers", "accelerate", "spandrel", "numpy", "opencv-python", "onnxruntime", "lpips")
+"""Whose versions are written beside every result."""
+
+WHOLE_SET = "(the whole set)"
+"""The name in a score file of a metric that has no score for single pictures."""
+
+Method = Setting | FolderMethod
+
+
+class NotApplicable(ValueError):
+    """A metric that has no meaning for a data set; the message says why in one line."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of one method by one metric.
+
+    Attributes:
+        values: name -> score; a single `WHOLE_SET` for a distance between sets; empty when there is a `reason`.
+        reason: why there are none, in a line.
+    """
+
+    values: dict[str, float]
+    reason: str | None = None
+
+
+class Runner:
+    """Restores and scores into a folder.
+
+    Args:
+        root: the folder.
+        device, dtype: of the networks, as in `difface.profiles.load`.
+        batch: pictures through the networks at once; part of what a result depends on, in the last digits.
+        reference: folder of faces that distances between sets refer to; None: the truth of the data set itself.
+    """
+
+    def __init__(
+        self, root: Path, device: str = "auto", dtype: str = "auto", batch: int = 8, reference: Path | None = None
+    ):
+        self.root, self.device, self.dtype, self.batch, self.reference = root, device, dtype, batch, reference
+        self.state = PartialState(cpu=device == "cpu")
+        if self.device == "auto":
+            self.device = str(self.state.device)
+
+    def evaluate(self, dataset: Dataset, methods: list[Method], metrics: list[str]) -> None:
+        """Restore and score whatever is not there yet, with all processes; returns when all are done."""
+        for method in methods:
+            if isinstance(method, Setting):
+                self._restore(dataset, method)
+        self.state.wait_for_everyone()
+        # Metric by metric: its network is loaded once. Two processes never share a metric, so neither does a reference.
+        for metric in metrics[self.state.process_index :: self.state.num_processes]:
+            for method in methods:
+                self._score(dataset, method, metric)
+        self.state.wait_for_everyone()
+
+    def pictures(self, dataset: Dataset, method: Method) -> Path:
+        """The folder of a method's pictures."""
+        if isinstance(method, FolderMethod):
+            return method.folder
+        return self.root / "restored" / dataset.name / self._key(dataset, method)
+
+    def scores(self, dataset: Dataset, method: Method, metric: str) -> Scores:
+        """What `evaluate` found."""
+        path = self._score_file(dataset, method, metric)
+        if not path.exists():
+            return Scores({}, json.loads(path.with_suffix(".json").read_text())["reason"])
+        table = pd.read_csv(path, dtype={"name": str}, float_precision="round_trip")
+        return Scores(dict(zip(table["name"], table["value"], strict=True)))
+
+    def runtime(self, dataset: Dataset, setting: Setting) -> float:
+        """Median seconds for one picture, measured once and kept: the machine belongs to the number."""
+        path = self.root / "runtime" / f"{setting.name}-{_short(setting.record())}-{_slug(self.device)}.json"
+        if not path.exists():
+            restore, item = setting.method(self.device, self.dtype), dataset.items[0]
+            lq = read(item.lq)[None]
+            found = measure(lambda: restore(lq, [generator_of(item.name)]), self.device)
+            place = {"device": _device_name(self.device), "threads": torch.get_num_threads(), "dtype": self.dtype}
+            _write_json(path, {"median": found.median, "values": list(found.values)} | place)
+        return json.loads(path.read_text())["median"]
+
+    def _config(self, dataset: Dataset, method: Method) -> dict:
+        """All that a method's pictures depend on, the versions of packages aside."""
+        if isinstance(method, FolderMethod):
+            files = sorted(method.folder.glob("*.png"))
+            return {
+                "folder": str(method.folder.resolve()),
+                "changed": max(f.stat().st_mtime_ns for f in files) if files else 0,
+            }
+        place = {"device": self.device, "dtype": self.dtype, "batch": self.batch}
+        seeds = "CRC-32 of the picture's name"
+        return {"dataset": dataset.digest, "setting": method.record(), "seed": seeds} | place
+
+    def _key(self, dataset: Dataset, method: Method) -> str:
+        return f"{method.name}-{_short(self._config(dataset, method))}"
+
+    def _restore(self, dataset: Dataset, setting: Setting) -> None:
+        """This process's share of the batches that are not complete."""
+        folder = self.pictures(dataset, setting)
+        mine = self._batches(dataset.items)[self.state.process_index :: self.state.num_processes]
+        due = [batch for batch in mine if not all((folder / f"{item.name}.png").exists() for item in batch)]
+        if not due:
+            return
+        if self.state.is_main_process:
+            packages = {name: version(name) for name in PACKAGES}
+            _write_json(folder / "config.json", self._config(dataset, setting) | {"packages": packages})
+        restore = setting.method(self.device, self.dtype)
+        for batch in self._track(due, setting.name):
+            lq = torch.stack([read(item.lq) for item in batch])
+            restored = restore(lq, [generator_of(item.name) for item in batch])
+            for item, picture in zip(batch, restored, strict=True):
+                images.write(images.to_pil(picture), folder / f"{item.name}.png")
+
+    def _score_file(self, dataset: Dataset, method: Method, metric: str) -> Path:
+        name = _slug(metric)
+        if self._referred(METRICS[metric]()):
+            name += f"-to-{_short(self.reference.resolve())}"
+        return self.root / "scores" / dataset.name / self._key(dataset, method) / f"{name}.csv"
+
+    def _referred(self, scorer: Metric) -> bool:
+        """Whether the metric compares with the faces of the reference folder."""
+        return self.reference is not None and isinstance(scorer, FrechetDistance) and scorer.reference == "faces"
+
+    def _score(self, dataset: Dataset, method: Method, metric: str) -> None:
+        """Write the score file of one metric, or the reason why it cannot be."""
+        path = self._score_file(dataset, method, metric)
+        if path.exists():
+            return
+        try:
+            values = self._values(dataset, method, metric)
+        except (NotApplicable, WeightError, ImportError) as problem:
+            _write_json(path.with_suffix(".json"), {"reason": " ".join(str(problem).split())})
+            return
+        with images.whole_file(path) as temporary:
+            pd.DataFrame({"name": values.keys(), "value": values.values()}).to_csv(temporary, index=False)
+
+    def _values(self, dataset: Dataset, method: Method, metric: str) -> dict[str, float]:
+        scorer = METRICS[metric]()
+        if isinstance(scorer, FrechetDistance):
+            self._refer(scorer, dataset)
+        elif isinstance(scorer, PairMetric) and any(item.hq is None for item in dataset.items):
+            raise NotApplicable(f"{dataset.name} has no truth to compare with")
+        for batch in self._track(self._batches(dataset.items), f"{metric} of {method.name}"):
+            restored = torch.stack([self._result(dataset, method, item) for item in batch]).to(self.device)
+            if isinstance(scorer, PairMetric):
+                scorer.update(restored, torch.stack([read(item.hq) for item in batch]).to(self.device))
+            else:
+                scorer.update(restored)
+        if isinstance(scorer, SetMetric):
+            return {WHOLE_SET: scorer.compute()}
+        return dict(zip([item.name for item in dataset.items], scorer.values, strict=True))
+
+    def _refer(self, scorer: FrechetDistance, dataset: Dataset) -> None:
+        """Give a distance its reference: the reference folder, FFHQ's statistics or the truth; computed once and kept."""
+        truth = [item.hq for item in dataset.items if item.hq]
+        if isinstance(scorer, FID) and scorer.reference == "faces" and not self.reference:
+            try:
+                return scorer.load_reference(ffhq_statistics(dataset.size))
+            except ValueError as problem:
+                raise NotApplicable(str(problem)) from None
+        if not (truth or self._referred(scorer)):
+            raise NotApplicable(f"{dataset.name} has no truth: give a folder of real faces with --reference")
+        of = self.reference.resolve() if self._referred(scorer) else dataset.digest
+        path = self.root / "reference" / f"{_slug(scorer.name)}-{_short(of)}.npz"
+        if not path.exists():
+            files = images.find([self.reference]) if self._referred(scorer) else truth
+            for batch in self._track(self._batches(files), f"reference of {scorer.name}"):
+                scorer.update(torch.stack([read(file) for file in batch]).to(self.device), real=True)
+            return scorer.save_reference(path)
+        scorer.load_reference(path)
+
+    def _result(self, dataset: Dataset, method: Method, item: Item) -> torch.Tensor:
+        """A restored picture.
+
+        Raises:
+            ValueError: another method's folder lacks it, or it has another size.
+        """
+        file = self.pictures(dataset, method) / f"{item.name}.png"
+        if not file.exists():
+            raise ValueError(
+                f"{file.parent} has no {file.name}; one PNG for each of the {len(dataset.items)} inputs is accepted."
+            )
+        picture = read(file)
+        if picture.shape[-2:] != (dataset.size, dataset.size):
+            raise ValueError(
+                f"{file} is {picture.shape[2]}x{picture.shape[1]} pixels; {dataset.size}x{dataset.size} is accepted."
+            )
+        return picture
+
+    def _batches(self, items: Sequence) -> list[Sequence]:
+        return [items[first : first + self.batch] for first in range(0, len(items), self.batch)]
+
+    def _track(self, work: list, title: str) -> Iterable:
+        """A progress bar with the time left, on the first process."""
+        return track(work, title, disable=not self.state.is_main_process, transient=True)
+
+
+def read(file: Path) -> torch.Tensor:
+    """(3, H, W) in [0, 1]."""
+    return images.to_tensors(images.read(file))[0]
+
+
+def _write_json(path: Path, content: dict) -> None:
+    with images.whole_file(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1))
+
+
+def _device_name(device: str) -> str:
+    return torch.cuda.get_device_name(device) if torch.device(device).type == "cuda" else platform.processor() or device
+
+
+def _slug(name: str) -> str:
+    """A name as a file's name."""
+    return re.sub(r"[^\w-]+", "-", name).strip("-")
+
+
+def _short(content: object) -> str:
+    """Ten characters that stand for JSON-like content."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:10]

@@ -1,0 +1,174 @@
+"""Put a table together: run what is due, then read the scores beside the printed numbers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from difface import profiles
+from difface.metrics import METRICS
+from eval import paper
+from eval.datasets import Dataset
+from eval.run import WHOLE_SET, Method, Runner, Scores
+from eval.settings import FolderMethod, Setting
+from eval.tables import definitions, statistics
+from eval.tables.definitions import Row
+
+RUNTIME = "Runtime"
+PARAMETERS = ("Params estimator", "Params prior")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A measured number.
+
+    Attributes:
+        value: None where there is none.
+        reason: why.
+        interval: 95 % bootstrap interval of a mean over pictures.
+        p: of the paired test against the first measured row.
+    """
+
+    value: float | None = None
+    reason: str | None = None
+    interval: tuple[float, float] | None = None
+    p: float | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row: its name, the measured cells by column, and the printed numbers by column."""
+
+    label: str
+    measured: dict[str, Cell]
+    printed: dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Block:
+    """The rows on one data set, and what that is."""
+
+    name: str
+    footer: str
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class Result:
+    """A whole table: number, caption, the measured columns' names, blocks, and notes on the printed numbers."""
+
+    number: str
+    caption: str
+    columns: tuple[str, ...]
+    blocks: tuple[Block, ...]
+    notes: tuple[str, ...]
+
+
+def build(
+    number: str,
+    datasets: dict[str | None, Dataset],
+    samples: Callable[[], Dataset],
+    runner: Runner,
+    options: definitions.Options,
+    paired: bool = False,
+) -> Result:
+    """Measure a table.
+
+    Args:
+        number: "I" to "XI".
+        datasets: the paper's name of a block (None in tables of one block) -> what is measured in its place.
+        samples: makes the set of the prior's own samples, asked for by Table V alone.
+        runner: keeps the results.
+        options: of the rows.
+        paired: test every row against the first that is measured.
+
+    Returns:
+        The table; under several processes it is complete on each.
+
+    Raises:
+        ValueError: a table that is not made here; settings that the pipeline refuses; a folder that lacks pictures.
+    """
+    printed = paper.table(number)
+    rows, columns = definitions.rows(number, options), definitions.columns(number)
+    scored = [name for name in columns if name in METRICS]
+    methods = [row.method for row in rows if isinstance(row.method, Setting | FolderMethod)]
+    blocks = []
+    for name, dataset in datasets.items():
+        runner.evaluate(dataset, methods, scored)
+        lines = [_line(row, dataset, samples, runner, columns, number, name) for row in rows]
+        if paired:
+            lines = _tested(lines, rows, dataset, runner, scored)
+        blocks.append(Block(name or dataset.name, dataset.label, tuple(lines)))
+    return Result(number, printed.caption, tuple(columns), tuple(blocks), printed.notes)
+
+
+def _line(
+    row: Row, dataset: Dataset, samples: Callable, runner: Runner, columns: list[str], number: str, block: str | None
+) -> Line:
+    method = row.method
+    if method == definitions.SAMPLES:
+        dataset = samples()
+        method = FolderMethod("samples", dataset.items[0].hq.parent)
+        runner.evaluate(dataset, [method], [name for name in columns if name in METRICS])
+    cells = {name: _cell(row, method, dataset, runner, name) for name in columns}
+    return Line(row.label, cells, _printed(number, row.printed, block))
+
+
+def _printed(number: str, method: str | None, block: str | None) -> dict[str, float | None]:
+    table = paper.table(number)
+    known = {part.name for part in table.blocks}
+    if method is None or block not in known:
+        return {}
+    return {column.name: paper.value(number, method, column.name, block) for column in table.columns}
+
+
+def _cell(row: Row, method: Method | None, dataset: Dataset, runner: Runner, name: str) -> Cell:
+    if method is None:
+        return Cell(reason=row.reason)
+    if name in PARAMETERS:
+        return _parameters(method, name)
+    if name == RUNTIME:
+        seconds = runner.runtime(method, dataset) if isinstance(method, Setting) else None
+        return Cell(seconds, None if seconds else "run times are measured for methods that run here")
+    if name not in METRICS:
+        return Cell(reason=f"no metric is called {name}")
+    return _mean(runner.scores(dataset, method, name), name)
+
+
+def _mean(scores: Scores, name: str) -> Cell:
+    if scores.reason:
+        return Cell(reason=f"{name}: {scores.reason}")
+    if WHOLE_SET in scores.values:
+        return Cell(scores.values[WHOLE_SET])
+    values = np.array(list(scores.values.values()))
+    return Cell(METRICS[name]().mean(values), None, statistics.interval(values))
+
+
+@cache
+def _count(profile: str, estimator: str | None) -> float:
+    """Parameters in millions of an estimator, or of the prior."""
+    network = profiles.load_estimator(profile, estimator, "cpu") if estimator else profiles.load_unet(profile, "cpu")
+    return sum(parameter.numel() for parameter in network.parameters()) / 1e6
+
+
+def _parameters(method: Method, name: str) -> Cell:
+    if not isinstance(method, Setting) or method.estimator is None:
+        return Cell(reason="the number of parameters is counted for methods that run here")
+    if name == PARAMETERS[0]:
+        return Cell(_count(method.profile, method.estimator))
+    return Cell(_count(method.profile, None)) if method.begin_index is not None else Cell(reason="no prior is used")
+
+
+def _tested(lines: list[Line], rows: list[Row], dataset: Dataset, runner: Runner, scored: list[str]) -> list[Line]:
+    """The lines with the p of a paired test against the first row that is measured on these pictures."""
+    measured = [row.method for row in rows if isinstance(row.method, Setting | FolderMethod)]
+    for name in scored:
+        first = runner.scores(dataset, measured[0], name).values
+        for row, line in zip(rows, lines, strict=True):
+            cell = line.measured[name]
+            if row.method in measured[1:] and cell.interval:
+                values = runner.scores(dataset, row.method, name).values
+                pairs = [(values[key], first[key]) for key in values]
+                line.measured[name] = Cell(cell.value, None, cell.interval, statistics.paired_p(*np.transpose(pairs)))
+    return lines

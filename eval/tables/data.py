@@ -1,0 +1,49 @@
+"""From what the command line names to data sets in the results' folder."""
+
+from pathlib import Path
+
+from difface import profiles
+from difface.degradation import Degradation
+from eval.datasets import REAL_WORLD, Dataset, build, build_real
+
+PAPER_BLOCKS = {"lfw": "LFW", "webphoto": "WebPhoto", "wider": "WIDER"}
+"""Real-world set -> the block of Table IV that it stands for."""
+
+
+def dataset(
+    spec: str, folder: Path, profile: str, limit: int | None, scale: float | None
+) -> tuple[str | None, Dataset]:
+    """Make or reopen a data set.
+
+    Args:
+        spec: "sampled", a folder of aligned clean faces, "celeba=DIR", or "lfw=DIR", "webphoto=DIR", "wider=DIR",
+            "real=DIR" for degraded photos without a truth.
+        folder: where data sets go.
+        profile: whose size the pictures have.
+        limit: at most so many.
+        scale: s for all pictures (sigma 1, delta 5, q 60) instead of the grid.
+
+    Returns:
+        The paper's block that it stands for, None in tables of one block; and the set.
+
+    Raises:
+        ValueError: another form, or pictures that do not fit.
+    """
+    size = profiles.profile(profile).size
+    kind, _, path = spec.partition("=")
+    source = Path(path or spec)
+    if kind != "sampled" and not source.is_dir():
+        raise ValueError(f"--data must be sampled, a folder, or celeba|lfw|webphoto|wider|real=FOLDER; got '{spec}'.")
+    target = folder / "-".join([kind if path else source.name, str(size), f"{limit or 'all'}", f"s{scale or 'grid'}"])
+    if path and kind in (*REAL_WORLD, "real"):
+        name = None if kind == "real" else kind
+        return PAPER_BLOCKS.get(kind), build_real(source, target, size, name=name, limit=limit)
+    same = Degradation(scale, 1, 1, 0, 5, 60) if scale else None
+    if path and kind == "celeba":
+        return None, build("celeba", target, size, data=source, limit=limit, degradation=same)
+    return None, build("sampled" if spec == "sampled" else source, target, size, limit=limit, degradation=same)
+
+
+def samples(folder: Path, limit: int | None) -> Dataset:
+    """Faces that the embedded prior draws on its own, for Table V."""
+    return build("sampled", folder / f"samples-{limit or 'all'}", profiles.profile("tiny").size, limit=limit)

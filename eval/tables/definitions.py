@@ -1,0 +1,155 @@
+"""What stands in each table: its rows as settings, its columns, and which printed row is which."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from difface import profiles
+from eval import paper
+from eval.run import Method
+from eval.settings import FolderMethod, Setting
+
+OFFLINE = ("ID angle", "FD-prior")
+"""Columns beside the paper's own that the files at hand allow offline."""
+
+TRADE_OFFS = ((500, 200), (250, 100), (100, 40), (50, 20), (20, 8))
+"""Table IX: (steps of the whole chain, network calls), all from N = 400."""
+
+SAMPLES = "samples"
+"""A row's method: faces that the prior draws on its own."""
+
+PAPER_START = 400
+"""N of the paper's tables, on the chain of 1000."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a measured table.
+
+    Attributes:
+        label: the method's name here.
+        method: how its pictures are made, or `SAMPLES`; None when they cannot be here.
+        printed: the row's name in the paper's table, None when the paper has none.
+        reason: why there is no `method`.
+    """
+
+    label: str
+    method: Method | Literal["samples"] | None
+    printed: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line may change.
+
+    Attributes:
+        profile: which networks.
+        steps: of the whole chain, instead of the paper's 250.
+        start: N instead of the profile's.
+        folders: other methods' pictures.
+    """
+
+    profile: str = "tiny"
+    steps: int = 250
+    start: int | None = None
+    folders: tuple[FolderMethod, ...] = ()
+
+    def setting(self, **changes) -> Setting:
+        """The profile's DifFace with its first estimator, and `changes`."""
+        chosen = profiles.profile(self.profile)
+        start = self.start or chosen.begin_index
+        return replace(Setting(self.profile, next(iter(chosen.estimators)), start, steps=self.steps), **changes)
+
+
+def columns(number: str) -> list[str]:
+    """Names of the measured columns of a table: the paper's metrics, and those that stand beside them offline."""
+    named = [column.name for column in paper.table(number).columns]
+    return named + [name for name in OFFLINE if name not in named]
+
+
+def rows(number: str, options: Options) -> list[Row]:
+    """The rows of a table.
+
+    Args:
+        number: of those in `TABLES`.
+        options: from the command line.
+
+    Raises:
+        ValueError: a table that is not made here.
+    """
+    if number not in TABLES:
+        raise ValueError(f"table '{number}' is not made here; {', '.join(TABLES)} are accepted: choose one.")
+    ours = TABLES[number](options)
+    return [*_peers(number, ours, options.folders), *ours]
+
+
+def _estimators(options: Options) -> list[Row]:
+    result = []
+    known = profiles.profile(options.profile).estimators
+    for label, estimator in (("SRCNN", "srcnn"), ("SwinIR", "swinir")):
+        for name, changes in ((label, {"begin_index": None}), (f"DifFace({label})", {})):
+            if estimator in known:
+                result.append(Row(name, options.setting(estimator=estimator, **changes), name))
+            else:
+                result.append(Row(name, None, name, f"the weights of {label} are not published for {options.profile}"))
+    return result
+
+
+def _etas(options: Options) -> list[Row]:
+    return [
+        Row(f"DifFace(eta={eta:g})", options.setting(eta=eta), f"DifFace(eta={eta:g})")
+        for eta in (0, 0.25, 0.5, 0.75, 1)
+    ]
+
+
+def _ours(options: Options) -> list[Row]:
+    return [
+        Row("input (LQ)", Setting()),
+        Row("f(y)", options.setting(begin_index=None)),
+        Row("DifFace", options.setting(), "DifFace"),
+    ]
+
+
+def _timed(options: Options) -> list[Row]:
+    return _ours(options)[1:]
+
+
+def _with_samples(options: Options) -> list[Row]:
+    return [*_ours(options), Row("Diffusion (samples of the prior)", SAMPLES, "Diffusion")]
+
+
+def _accelerated(options: Options) -> list[Row]:
+    return [
+        Row(
+            f"Dif({steps}/{calls}), {start} start",
+            options.setting(begin_index=PAPER_START, steps=steps, official_start=start == "official"),
+            f"Dif({steps}/{calls})",
+        )
+        for steps, calls in TRADE_OFFS
+        for start in ("matched", "official")
+    ]
+
+
+def _peers(number: str, ours: list[Row], folders: tuple[FolderMethod, ...]) -> list[Row]:
+    """The paper's other methods, measured where a folder of their pictures is given, and folders of still others."""
+    given = {folder.name.lower(): folder for folder in folders}
+    mine, result = {row.printed for row in ours}, []
+    for printed in paper.table(number).blocks[0].rows:
+        name = printed.method
+        if name in mine:
+            continue
+        reason = f"--methods {name.lower()}=DIR scores the pictures of its own code"
+        result.append(Row(name, given.pop(name.lower(), None), name, reason))
+    return [*result, *(Row(folder.name, folder) for folder in given.values())]
+
+
+TABLES = {
+    "I": _estimators,
+    "II": _etas,
+    "III": _ours,
+    "IV": _ours,
+    "V": _with_samples,
+    "VIII": _timed,
+    "IX": _accelerated,
+}
+"""Number -> the function that makes our own rows."""

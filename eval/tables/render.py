@@ -1,0 +1,181 @@
+"""A measured table as CSV, Markdown and LaTeX: best in bold, second best marked, printed numbers apart from measured ones."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from difface import images
+from difface.metrics import METRICS
+from eval import paper
+from eval.tables.build import Block, Cell, Result
+
+_DIGITS = {"SSIM": 3, "SSIM (RGB)": 3, "LPIPS": 3}
+"""Decimals of measured columns; two elsewhere."""
+
+
+@dataclass(frozen=True)
+class Marks:
+    """How a format writes the best and the second best, escapes text, and shows up and down arrows."""
+
+    best: str
+    second: str
+    escape: Callable[[str], str]
+    up: str
+    down: str
+
+
+MARKDOWN = Marks("**{}**", "_{}_", lambda text: text.replace("|", "\\|"), "↑", "↓")
+LATEX = Marks(
+    r"\textbf{{{}}}",
+    r"\underline{{{}}}",
+    lambda text: text.replace("&", r"\&").replace("%", r"\%").replace("_", r"\_"),
+    r"$\uparrow$",
+    r"$\downarrow$",
+)
+
+
+def write(result: Result, folder: Path) -> list[Path]:
+    """Write table_N.csv, .md and .tex, each whole or not at all; their paths."""
+    texts = {"csv": frame(result).to_csv(index=False), "md": markdown(result), "tex": latex(result)}
+    paths = [folder / f"table_{result.number}.{ending}" for ending in texts]
+    for path, text in zip(paths, texts.values(), strict=True):
+        with images.whole_file(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    return paths
+
+
+def frame(result: Result) -> pd.DataFrame:
+    """One line per row and block: measured columns, their intervals and p, and the printed columns (`paper ...`)."""
+    records = []
+    for block in result.blocks:
+        for line in block.lines:
+            record: dict[str, object] = {"data": block.name, "method": line.label}
+            for name in result.columns:
+                cell = line.measured[name]
+                record[name] = cell.value
+                if cell.interval:
+                    record |= {f"{name} low": cell.interval[0], f"{name} high": cell.interval[1]}
+                if cell.p is not None:
+                    record[f"{name} p"] = cell.p
+            records.append(record | {f"paper {name}": value for name, value in line.printed.items()})
+    return pd.DataFrame(records)
+
+
+def markdown(result: Result) -> str:
+    """The table with its captions, data sets, reasons for what is not there, the printed numbers, and notes on those."""
+    parts = [f"### Table {result.number}: {result.caption}"]
+    for block in result.blocks:
+        parts += [f"**Measured** on {block.footer}" + _legend(block), _grid(_measured(result, block, MARKDOWN))]
+        parts += _reasons(block, result.columns)
+    for title, grid in _printed(result.number, MARKDOWN):
+        parts += [f"**Printed in the paper** ({title})", _grid(grid)]
+    if result.notes:
+        parts.append("Notes on the printed numbers:\n\n" + "\n".join(f"- {note}" for note in result.notes))
+    return "\n\n".join(parts) + "\n"
+
+
+def latex(result: Result) -> str:
+    """The same as `tabular`s for booktabs, without the reasons and notes."""
+    grids = [(f"measured on {block.footer}", _measured(result, block, LATEX)) for block in result.blocks]
+    printed = _printed(result.number, LATEX)
+    grids += [(f"printed in the paper: {title}", grid) for title, grid in printed]
+    parts = [f"% Table {result.number}: {result.caption}. Needs \\usepackage{{booktabs}}."]
+    for title, grid in grids:
+        head, *body = [" & ".join(row) + r" \\" for row in grid]
+        lines = [rf"\begin{{tabular}}{{l{'r' * (len(grid[0]) - 1)}}}", r"\toprule", head, r"\midrule", *body]
+        parts.append("\n".join([f"% {title}", *lines, r"\bottomrule", r"\end{tabular}"]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _legend(block: Block) -> str:
+    cells = [cell for line in block.lines for cell in line.measured.values()]
+    text = ". In brackets: 95 % bootstrap interval of the mean" if any(cell.interval for cell in cells) else ""
+    if any(cell.p is not None for cell in cells):
+        text += "; * differs from the first measured row, p < 0.05 (Wilcoxon signed-rank)"
+    return text + "."
+
+
+def _grid(rows: list[list[str]]) -> str:
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([lines[0], "| --- |" + " ---: |" * (len(rows[0]) - 1), *lines[1:]])
+
+
+def _measured(result: Result, block: Block, marks: Marks) -> list[list[str]]:
+    """Header and rows of the measured numbers; rows without any number are left to the reasons."""
+    lines = [line for line in block.lines if any(cell.value is not None for cell in line.measured.values())]
+    ranks = {
+        name: _ranks({k: line.measured[name].value for k, line in enumerate(lines)}, name) for name in result.columns
+    }
+    body = [
+        [
+            marks.escape(line.label),
+            *(_cell(line.measured[name], name, ranks[name].get(k), marks) for name in result.columns),
+        ]
+        for k, line in enumerate(lines)
+    ]
+    return [["", *(_head(name, marks) for name in result.columns)], *body]
+
+
+def _printed(number: str, marks: Marks) -> list[tuple[str, list[list[str]]]]:
+    """For each printed block its title and its rows under a header."""
+    table, result = paper.table(number), []
+    for block in table.blocks:
+        body = [
+            [
+                marks.escape(row.method),
+                *(
+                    "-" if value is None else f"{value:.{column.digits}f}"
+                    for value, column in zip(row.values, table.columns, strict=True)
+                ),
+            ]
+            for row in block.rows
+        ]
+        title = f"{block.name or table.setting.data or 'data not stated'}, {table.setting.size} pixels"
+        result.append((title, [["", *(_head(column.name, marks) for column in table.columns)], *body]))
+    return result
+
+
+def _ranks(values: dict[int, float | None], name: str) -> dict[int, int]:
+    """Row -> 0 for the best, 1 for the second best value of a column, where a direction is good; ties share a rank."""
+    better = _better(name)
+    there = {k: value for k, value in values.items() if value is not None and not math.isnan(value)}
+    if better is None or len(set(there.values())) < 2:
+        return {}
+    order = sorted(set(there.values()), reverse=better)
+    return {k: order.index(value) for k, value in there.items() if order.index(value) < 2}
+
+
+def _better(name: str) -> bool | None:
+    if name in METRICS:
+        return METRICS[name]().higher_is_better
+    return False if name == "Runtime" else None
+
+
+def _head(name: str, marks: Marks) -> str:
+    better = _better(name)
+    unit = {column.name: column.unit for table in paper.tables().values() for column in table.columns}.get(name)
+    arrow = "" if better is None else f" {marks.up if better else marks.down}"
+    return marks.escape(name) + arrow + (f" ({unit})" if unit else "")
+
+
+def _cell(cell: Cell, name: str, rank: int | None, marks: Marks) -> str:
+    if cell.value is None:
+        return "n/a"
+    digits = _DIGITS.get(name, 2)
+    text = f"{cell.value:.{digits}f}"
+    text = text if rank is None else (marks.best, marks.second)[rank].format(text)
+    if cell.interval and not math.isnan(cell.interval[0]):
+        text += f" ({cell.interval[0]:.{digits}f} to {cell.interval[1]:.{digits}f})"
+    return text + ("*" if cell.p is not None and cell.p < 0.05 else "")
+
+
+def _reasons(block: Block, columns: tuple[str, ...]) -> list[str]:
+    """Why there is no number: of whole rows, and of columns."""
+    empty = {line.label: line for line in block.lines if all(cell.value is None for cell in line.measured.values())}
+    found = [f"- {label}: {next(iter(line.measured.values())).reason}" for label, line in empty.items()]
+    others = [line.measured[name].reason for line in block.lines if line.label not in empty for name in columns]
+    found += [f"- {reason}" for reason in dict.fromkeys(reason for reason in others if reason)]
+    return ["n/a:\n\n" + "\n".join(found)] if found else []

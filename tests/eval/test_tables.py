@@ -1,0 +1,85 @@
+"""Tables: the rows are the paper's, the statistics are right, and the marks are where they belong."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from eval import paper
+from eval.tables import definitions, render, statistics
+from eval.tables.build import Block, Cell, Line, Result
+
+
+def test_the_interval_is_that_of_a_mean() -> None:
+    values = np.random.default_rng(1).normal(20, 3, 400)
+    low, high = statistics.interval(values)
+    expected = stats.t.interval(0.95, 399, values.mean(), stats.sem(values))
+    assert (low, high) == pytest.approx(expected, abs=0.05)
+    assert statistics.interval(values) == (low, high)
+    assert np.isnan(statistics.interval(np.array([1.0]))).all()
+
+
+def test_the_paired_test_sees_a_small_shift_that_the_spread_hides() -> None:
+    draw = np.random.default_rng(2)
+    first = draw.normal(20, 5, 60)
+    assert statistics.paired_p(first + draw.normal(0.3, 0.2, 60), first) < 1e-6
+    assert statistics.paired_p(first + draw.normal(0, 0.2, 60), first) > 0.01
+    assert statistics.paired_p(first, first) == 1
+
+
+@pytest.mark.parametrize("number", definitions.TABLES)
+def test_every_printed_row_has_its_place(number) -> None:
+    rows = definitions.rows(number, definitions.Options())
+    printed = {row.method for row in paper.table(number).blocks[0].rows}
+    assert printed == {row.printed for row in rows} - {None}
+    assert all(row.method is not None or row.reason for row in rows)
+
+
+def test_table_ix_takes_the_calls_that_the_paper_counts() -> None:
+    from difface import profiles
+
+    for row in definitions.rows("IX", definitions.Options()):
+        if row.method:
+            setting = row.method
+            pipeline = profiles.load("tiny", setting.estimator, device="cpu")
+            pipeline.set_begin_index(setting.begin_index)
+            calls = pipeline.check_inputs(setting.steps, setting.eta, official_start=setting.official_start)
+            assert row.printed == f"Dif({setting.steps}/{len(calls)})"
+
+
+@pytest.fixture
+def result() -> Result:
+    lines = [
+        Line("a|b", {"PSNR": Cell(20.0, None, (19.5, 20.5)), "LPIPS": Cell(0.3)}, {}),
+        Line("c", {"PSNR": Cell(22.0, None, (21.0, 23.0), 0.01), "LPIPS": Cell(0.3)}, {"PSNR": 23.44}),
+        Line("d", {"PSNR": Cell(21.0, None, (20.0, 22.0), 0.2), "LPIPS": Cell(0.5)}, {}),
+        Line("e & f", {"PSNR": Cell(reason="no pictures"), "LPIPS": Cell(reason="no pictures")}, {}),
+    ]
+    return Result("III", "caption", ("PSNR", "LPIPS"), (Block("x", "3 faces", tuple(lines)),), ("a note",))
+
+
+def test_best_and_second_best_are_marked_by_direction(result) -> None:
+    text = render.markdown(result)
+    assert "| a\\|b | 20.00 (19.50 to 20.50) | **0.300** |" in text
+    assert "| c | **22.00** (21.00 to 23.00)* | **0.300** |" in text
+    assert "| d | _21.00_ (20.00 to 22.00) | _0.500_ |" in text
+    assert "- e & f: no pictures" in text and "- a note" in text
+    assert "| DifFace | 23.44 | 0.690 | 0.461 | 64.94 | 6.06 | 48.98 | 20.29 |" in text
+
+
+def test_latex_has_a_cell_for_every_column(result) -> None:
+    text = render.latex(result)
+    for part in text.split("\\begin{tabular}")[1:]:
+        columns = part[: part.index("\n")].strip("{}")
+        rows = [line for line in part.splitlines() if line.endswith("\\\\")]
+        assert rows and all(line.replace("\\&", "").count("&") == len(columns) - 1 for line in rows)
+
+
+def test_csv_has_measured_and_printed_apart(result) -> None:
+    table = render.frame(result)
+    assert table.loc[1, "PSNR"] == 22 and table.loc[1, "paper PSNR"] == 23.44 and table.loc[1, "PSNR p"] == 0.01
+    assert table["PSNR"].isna().tolist() == [False, False, False, True]
+
+
+def test_written_whole_or_not_at_all(result, tmp_path) -> None:
+    paths = render.write(result, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in paths)
