@@ -62,6 +62,50 @@ def table(
         typer.echo("\n".join(map(str, paths)))
 
 
+FigureFaces = Annotated[
+    Path | None, typer.Option(help="Folder of aligned clean faces; samples and the astronaut else.")
+]
+FigureInputs = Annotated[Path | None, typer.Option(help="Folder of degraded faces, paired with the others by name.")]
+
+
+@app.command()
+def figure(
+    number: Annotated[str, typer.Argument(metavar="N", help="3, 4, 5, 6, 7a, 7b, 8, 9, 10 or 11; 7 is both.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for PDF, PNG and CSV.")],
+    profile: cli.ProfileName = "tiny",
+    data: FigureFaces = None,
+    lq: FigureInputs = None,
+    limit: Annotated[int, typer.Option(min=2, help="At most so many faces.")] = 3,
+    steps: Annotated[int | None, typer.Option(help="Of the whole DDIM chain; the paper's is 250.")] = None,
+    methods: Annotated[list[str], typer.Option(help="NAME=DIR: another method's pictures (7b, 9, 10).")] = [],  # noqa: B006
+    reference: Annotated[Path | None, typer.Option(help="Real faces for Frechet distances (7a, 7b).")] = None,
+) -> None:
+    """Draw a figure of the paper, with the table behind it."""
+    from eval.figures.draw import draw
+    from eval.settings import FolderMethod
+
+    others = {method.name: method.folder for method in map(FolderMethod.parse, methods)}
+    for path in draw(number, output, profile, data, lq, limit, steps, others, reference):
+        typer.echo(path)
+
+
+@app.command()
+def figures(
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for PDF, PNG and CSV.")],
+    profile: cli.ProfileName = "tiny",
+    data: FigureFaces = None,
+    lq: FigureInputs = None,
+    limit: Annotated[int, typer.Option(min=2, help="At most so many faces.")] = 3,
+    steps: Annotated[int | None, typer.Option(help="Of the whole DDIM chain; the paper's is 250.")] = None,
+    reference: Annotated[Path | None, typer.Option(help="Real faces for Frechet distances (7a, 7b).")] = None,
+) -> None:
+    """Draw all figures in one go."""
+    from eval.figures.draw import draw
+
+    for path in draw("all", output, profile, data, lq, limit, steps, {}, reference):
+        typer.echo(path)
+
+
 @app.command("tiny-report")
 def tiny_report(
     train: Annotated[

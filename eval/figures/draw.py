@@ -1,0 +1,65 @@
+"""Draw figures by number into a folder: what `python -m eval figure` and `figures` do."""
+
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from difface import images, profiles
+from eval.figures import FIGURES, Faces, default_faces, read_faces, save
+
+GROUPS = {"7": ("7a", "7b"), "all": tuple(FIGURES)}
+"""Names that stand for several figures."""
+
+
+def draw(
+    number: str,
+    output: Path,
+    profile: str = "tiny",
+    data: Path | None = None,
+    lq: Path | None = None,
+    limit: int = 3,
+    steps: int | None = None,
+    others: dict[str, Path] | None = None,
+    reference: Path | None = None,
+) -> Iterator[Path]:
+    """Draw and save one figure after the other.
+
+    Args:
+        number: as in the paper, "7" for both parts, "all" for every one.
+        output: folder for the files.
+        profile: whose networks.
+        data: folder of aligned clean faces; None, and no `lq`: the astronaut and samples of the embedded prior.
+        lq: folder of inputs, paired with `data` by name; alone, faces without a truth.
+        limit: at most so many faces.
+        steps: length of the DDIM grid; None for the figures' own default.
+        others: label -> folder of another method's pictures, for the figures that take them.
+        reference: folder of real faces that Frechet distances refer to.
+
+    Yields:
+        The files written.
+
+    Raises:
+        ValueError: an unknown figure, or faces that it cannot be drawn from.
+    """
+    numbers = GROUPS.get(number, (number,))
+    if unknown := set(numbers) - set(FIGURES):
+        raise ValueError(f"figure '{unknown.pop()}' is not drawn here; {', '.join([*FIGURES, *GROUPS])} are accepted.")
+    size = profiles.profile(profile).size
+    given: dict[str, object] = {"steps": steps, "others": others or None}
+    if reference:
+        given["reference"] = torch.stack(
+            [images.fit_square(images.to_tensors(images.read(file))[0], size) for file in images.find([reference])]
+        )
+    faces = _faces(size, data, lq, limit)
+    for one in numbers:
+        function = FIGURES[one]
+        known = inspect.signature(function).parameters
+        options = {name: value for name, value in given.items() if name in known and value is not None}
+        figure, table = function(faces, profile=profile, **options)
+        yield from save(figure, table, output, f"figure_{one}")
+
+
+def _faces(size: int, data: Path | None, lq: Path | None, limit: int) -> Faces:
+    return read_faces(size, data, lq, limit) if data or lq else default_faces(limit)

@@ -1,0 +1,110 @@
+"""Fig. 7b: how scores fall as the downsampling of Eq. 17 grows, over the ten levels of s of the test grid."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+from pathlib import Path
+
+import pandas as pd
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from rich.progress import track
+from torch import Tensor
+
+from difface import images, profiles
+from difface.degradation import Degradation, Ranges, degrade, grid
+from eval.figures.faces import Faces, read_results
+from eval.figures.restoring import MakePipeline, estimate, restore
+from eval.figures.scores import CURVES, Scorer, axis_label, known
+from eval.figures.style import LINES, note, panels, styled
+
+
+@styled
+def figure_7b(
+    faces: Faces,
+    make: MakePipeline = profiles.load,
+    profile: str = "tiny",
+    *,
+    estimator: str | None = None,
+    begin_index: int | None = None,
+    steps: int = 50,
+    metrics: Sequence[str] | None = None,
+    reference: Tensor | None = None,
+    others: Mapping[str, Path] | None = None,
+) -> tuple[Figure, pd.DataFrame]:
+    """Scores over s: DifFace, f(y) alone, and other methods.
+
+    Args:
+        faces: with truth; its own inputs are not used, they are made here (`levels`).
+        make, profile, estimator: whose networks.
+        begin_index: N; None for the profile's.
+        steps: length of the DDIM grid; the paper's is 250.
+        metrics: None for `scores.CURVES`; one that cannot be had leaves a panel that says so.
+        reference: clean faces that are none of these, for Frechet distances, (n, 3, H, H) in [0, 1]; without them the
+            distance is to the truth, and FID-F is n/a.
+        others: a line's name -> folder of another method's answers to the inputs that `write_levels` writes, laid out in
+            the same way; a level whose folder is not there leaves a gap.
+
+    Returns:
+        The plots; and for each s and method the number of `faces` and the scores.
+    """
+    scorer = Scorer(known(metrics, CURVES), faces.truth(), reference)
+    begin_index = begin_index or profiles.profile(profile).begin_index
+    pipeline, rows, titles = make(profile, estimator, "ddim"), [], {}
+    for s, level in track(levels(faces).items(), "Figure 7b"):
+        answers = {
+            f"DifFace, $N$ = {begin_index}": restore(pipeline, level, begin_index, steps).images,
+            "$f(y)$ alone": estimate(pipeline, level),
+        }
+        for name, folder in (others or {}).items():
+            if (Path(folder) / _folder(s)).is_dir():
+                answers[name] = read_results(Path(folder) / _folder(s), faces.names, faces.size)
+        for title, answer in answers.items():
+            method = title.replace("$", "")
+            titles[method] = title
+            rows.append({"s": s, "method": method, "faces": len(faces.names)} | scorer(answer, faces.hq))
+    table = pd.DataFrame(rows)
+    figure, axes = panels(len(scorer.names))
+    for name, plot in zip(scorer.names, axes, strict=True):
+        _over_s(plot, table, name, titles, scorer.notes.get(name))
+    return figure, table
+
+
+def levels(faces: Faces) -> dict[float, Faces]:
+    """s -> the same faces degraded at that level.
+
+    At every level a face has the same blur, noise and quality, but for sigma_y: those of the cell of the grid that a seeded
+    permutation of the level's 400 gives to it.
+    """
+    cells = grid(Ranges.nearest(faces.size).size)
+    order: list[int] = []
+    result = {}
+    for s in sorted({cell.scale for cell in cells}):
+        those: list[Degradation] = [cell for cell in cells if cell.scale == s]
+        order = order or torch.randperm(len(those), generator=torch.Generator().manual_seed(0)).tolist()
+        parameters = [those[order[k % len(order)]] for k in range(len(faces.names))]
+        result[s] = dataclasses.replace(faces, lq=degrade(faces.truth(), parameters, faces.generators()))
+    return result
+
+
+def write_levels(faces: Faces, folder: Path) -> None:
+    """Write the inputs of all levels, FOLDER/s_4/NAME.png, for another method to answer."""
+    for s, level in levels(faces).items():
+        for name, lq in zip(level.names, level.lq, strict=True):
+            images.write(images.to_pil(lq), Path(folder) / _folder(s) / f"{name}.png")
+
+
+def _folder(s: float) -> str:
+    return f"s_{s:g}"
+
+
+def _over_s(axes: Axes, table: pd.DataFrame, name: str, titles: dict[str, str], missing: str | None) -> None:
+    axes.set(xlabel=f"downsampling factor $s$ ({table.faces[0]} faces at each)", ylabel=axis_label(name))
+    if missing:
+        note(axes, f"{name}: {missing}")
+        return
+    lines = table.pivot(index="s", columns="method", values=name)
+    for (method, title), look in zip(titles.items(), cycle(LINES), strict=False):
+        axes.plot(lines.index, lines[method], **look, label=title)
+    axes.legend()
