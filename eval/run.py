@@ -25,7 +25,7 @@ from difface import images
 from difface.metrics import FID, METRICS, measure
 from difface.metrics.base import Metric, PairMetric, SetMetric
 from difface.metrics.frechet import FrechetDistance
-from difface.weights import WeightError
+from difface.weights import CATALOG, WeightError, WeightMissing
 from eval.datasets import Dataset, Item, ffhq_statistics, generator_of
 from eval.settings import FolderMethod, Setting
 
@@ -159,9 +159,10 @@ class Runner:
             return
         try:
             values = self._values(dataset, method, metric)
+        except WeightMissing:
+            return _write_json(path.with_suffix(".json"), {"reason": _missing(METRICS[metric]().needs)})
         except (NotApplicable, WeightError, ImportError) as problem:
-            _write_json(path.with_suffix(".json"), {"reason": " ".join(str(problem).split())})
-            return
+            return _write_json(path.with_suffix(".json"), {"reason": " ".join(str(problem).split())})
         with images.whole_file(path) as temporary:
             pd.DataFrame({"name": values.keys(), "value": values.values()}).to_csv(temporary, index=False)
 
@@ -238,6 +239,15 @@ def _write_json(path: Path, content: dict) -> None:
 
 def _device_name(device: str) -> str:
     return torch.cuda.get_device_name(device) if torch.device(device).type == "cuda" else platform.processor() or device
+
+
+def _missing(names: Sequence[str]) -> str:
+    """What to do about files of weights that are not there, without this machine's paths."""
+    urls = {name: CATALOG[name].url for name in names}
+    return "; ".join(
+        f"needs {name}, " + (f"get it with: python -m difface fetch {name}" if url else "which has no public address")
+        for name, url in urls.items()
+    )
 
 
 def _slug(name: str) -> str:

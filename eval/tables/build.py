@@ -130,9 +130,7 @@ def _cell(row: Row, method: Method | None, dataset: Dataset, runner: Runner, nam
         return _parameters(method, name)
     if name == RUNTIME:
         seconds = runner.runtime(method, dataset) if isinstance(method, Setting) else None
-        return Cell(seconds, None if seconds else "run times are measured for methods that run here")
-    if name not in METRICS:
-        return Cell(reason=f"no metric is called {name}")
+        return Cell(seconds, None if seconds else f"{name}: measured for methods that run here")
     return _mean(runner.scores(dataset, method, name), name)
 
 
@@ -154,10 +152,14 @@ def _count(profile: str, estimator: str | None) -> float:
 
 def _parameters(method: Method, name: str) -> Cell:
     if not isinstance(method, Setting) or method.estimator is None:
-        return Cell(reason="the number of parameters is counted for methods that run here")
+        return Cell(reason=f"{name}: counted for methods that run here")
     if name == PARAMETERS[0]:
         return Cell(_count(method.profile, method.estimator))
-    return Cell(_count(method.profile, None)) if method.begin_index is not None else Cell(reason="no prior is used")
+    return (
+        Cell(_count(method.profile, None))
+        if method.begin_index is not None
+        else Cell(reason=f"{name}: f(y) alone uses no prior")
+    )
 
 
 def _tested(lines: list[Line], rows: list[Row], dataset: Dataset, runner: Runner, scored: list[str]) -> list[Line]:

@@ -104,19 +104,18 @@ def _grid(rows: list[list[str]]) -> str:
 
 
 def _measured(result: Result, block: Block, marks: Marks) -> list[list[str]]:
-    """Header and rows of the measured numbers; rows without any number are left to the reasons."""
+    """Header and rows of the measured numbers; rows and columns without any are left to the reasons."""
+    columns = [name for name in result.columns if any(line.measured[name].value is not None for line in block.lines)]
     lines = [line for line in block.lines if any(cell.value is not None for cell in line.measured.values())]
-    ranks = {
-        name: _ranks({k: line.measured[name].value for k, line in enumerate(lines)}, name) for name in result.columns
-    }
+    ranks = {name: _ranks({k: line.measured[name].value for k, line in enumerate(lines)}, name) for name in columns}
     body = [
         [
             marks.escape(line.label),
-            *(_cell(line.measured[name], name, ranks[name].get(k), marks) for name in result.columns),
+            *(_cell(line.measured[name], name, ranks[name].get(k), marks) for name in columns),
         ]
         for k, line in enumerate(lines)
     ]
-    return [["", *(_head(name, marks) for name in result.columns)], *body]
+    return [["", *(_head(name, marks) for name in columns)], *body]
 
 
 def _printed(number: str, marks: Marks) -> list[tuple[str, list[list[str]]]]:
