@@ -12,7 +12,10 @@ from difface.metrics.frechet import FrechetDistance
 from difface.models.unet import UNet
 from difface.schedulers import build_scheduler
 
-TIMESTEPS = (100,)
+TIMESTEP = 10
+"""Of the noise: over 17 sets of faces (`eval.fd_agreement`, 100 test faces each) the rank correlation with "FD identity" was
+0.93 at t = 10, 0.88 at 100, 0.65 at 300 and 0.36 at 400; with nine sets more, of other degradations, 0.89 at t = 10. That is
+with the weights of the first training."""
 
 
 class FDPrior(FrechetDistance):
@@ -20,8 +23,8 @@ class FDPrior(FrechetDistance):
 
     The network that removes noise from faces is shown each face with a little noise, the same pattern for all; its
     innermost activations, averaged over the picture, are the features. This is not FID, and with other weights of the
-    prior it is another metric. The restored pictures come out of the same prior when it is the embedded one, which may
-    flatter them: read it beside a distance whose network has no part in them.
+    prior it is another metric. Pictures that the same prior has drawn are flattered: they can come out nearer to the
+    training faces than real test faces do. Read it beside a distance whose network has no part in the pictures.
 
     Args:
         unet: a prior; None takes the embedded one.
@@ -34,7 +37,7 @@ class FDPrior(FrechetDistance):
         self._encoder = None if unet is None else encoder(unet)
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """(B, 3, H, W) in [0, 1], resized to the prior's size (bilinear, antialiased) -> (B, channels x timesteps)."""
+        """(B, 3, H, W) in [0, 1], resized to the prior's size (bilinear, antialiased) -> (B, channels)."""
         if self._encoder is None:
             self._encoder = _embedded()
         network, size = self._encoder.to(images.device), self._encoder.config.sample_size
@@ -42,10 +45,9 @@ class FDPrior(FrechetDistance):
             images = functional.interpolate(images, (size, size), mode="bilinear", antialias=True)
         x_0 = 2 * images.float() - 1
         zeta = torch.randn((1, *x_0.shape[1:]), generator=torch.Generator().manual_seed(0)).to(x_0)
-        scheduler = build_scheduler("ddim")
+        x_t = build_scheduler("ddim").add_noise(x_0, zeta, torch.tensor([TIMESTEP]))
         with torch.inference_mode():
-            mids = [network(scheduler.add_noise(x_0, zeta, torch.tensor([t])), t).sample for t in TIMESTEPS]
-        return torch.cat([mid.mean((2, 3)) for mid in mids], 1)
+            return network(x_t, TIMESTEP).sample.mean((2, 3))
 
 
 @lru_cache(maxsize=1)

@@ -23,7 +23,9 @@ def trunk(net: str) -> torch.nn.Sequential:
 
 
 def published_form(features: torch.nn.Sequential) -> dict[str, torch.Tensor]:
-    return {f"features.{key}": value for key, value in features.state_dict().items()} | {"classifier.1.bias": torch.ones(1)}
+    return {f"features.{key}": value for key, value in features.state_dict().items()} | {
+        "classifier.1.bias": torch.ones(1)
+    }
 
 
 def pictures(side: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
