@@ -9,6 +9,7 @@ import torch
 from difface.images import whole_file
 from difface.metrics.base import SetMetric
 from difface.metrics.identity import EMBEDDING, embed
+from difface.weights.formats import load_checkpoint
 
 
 def frechet_distance(mean_1: np.ndarray, cov_1: np.ndarray, mean_2: np.ndarray, cov_2: np.ndarray) -> float:
@@ -145,22 +146,13 @@ def _read_statistics(path: Path) -> tuple[np.ndarray, np.ndarray]:
     if path.suffix not in _KEYS:
         raise ValueError(f"statistics are read from {' and '.join(_KEYS)} files; got {path}.")
     keys = _KEYS[path.suffix]
-    stored = np.load(path) if path.suffix == ".npz" else _read_arrays(path)
+    stored = np.load(path) if path.suffix == ".npz" else load_checkpoint(path)
     if any(key not in stored for key in keys):
         raise ValueError(f"{path} must hold {' and '.join(keys)}; got {', '.join(map(str, stored))}.")
     return tuple(stored[key] for key in keys)
 
 
 _KEYS = {".npz": ("mu", "sigma"), ".pth": ("mean", "cov")}
-
-
-def _read_arrays(path: Path) -> dict:
-    """A dict of tensors, plain values and float arrays of NumPy, as the published statistics are; nothing else is unpickled."""
-    rebuild = np._core.multiarray._reconstruct
-    known = [np.ndarray, np.dtype, np.dtypes.Float32DType, np.dtypes.Float64DType]
-    known += [(rebuild, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")]  # of NumPy 1 and 2
-    with torch.serialization.safe_globals(known):
-        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 class FrechetIdentity(FrechetDistance):

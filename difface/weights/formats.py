@@ -61,7 +61,7 @@ def load_state_dict(path: str | Path) -> dict[str, Tensor]:
     path = Path(path)
     if not path.is_file():
         raise WeightMissing(f"There is no file {path}; give the path of a .pth, .pt, .ckpt or .safetensors checkpoint.")
-    checkpoint = _read(path)
+    checkpoint = load_checkpoint(path)
     for nest in _NESTS:
         if isinstance(checkpoint, dict) and isinstance(checkpoint.get(nest), dict):
             checkpoint = checkpoint[nest]
@@ -76,8 +76,12 @@ def load_state_dict(path: str | Path) -> dict[str, Tensor]:
     return tensors
 
 
-def _read(path: Path) -> object:
-    """The object in the file: tensors in plain containers."""
+def load_checkpoint(path: Path) -> object:
+    """The object in the file: tensors, plain values and float arrays of NumPy, in plain containers; nothing else is unpickled.
+
+    Raises:
+        WeightRefused: it is no checkpoint, or holds something else.
+    """
     if _is_safetensors(path):
         from safetensors.torch import load_file
 
@@ -91,12 +95,22 @@ def _read(path: Path) -> object:
     import torch
 
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=start[:2] == b"PK")
+        with torch.serialization.safe_globals(_numpy_arrays()):
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=start[:2] == b"PK")
     except Exception as error:  # torch raises many kinds for a broken file
         reason = str(error).strip().split("\n")[0]
         raise WeightRefused(
             f"{path} cannot be read as a PyTorch checkpoint of tensors alone ({type(error).__name__}: {reason})."
         ) from error
+
+
+def _numpy_arrays() -> list:
+    """What rebuilds a float array of NumPy 1 or 2 out of a pickle: published statistics hold such arrays."""
+    import numpy as np
+
+    rebuild = np._core.multiarray._reconstruct
+    named = [(rebuild, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")]
+    return [np.ndarray, np.dtype, np.dtypes.Float32DType, np.dtypes.Float64DType, *named]
 
 
 def _first_bytes(path: Path, count: int = 64) -> bytes:
@@ -109,7 +123,7 @@ def _is_torch(path: Path) -> bool:
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith("data.pkl") for name in archive.namelist())
-    return _first_bytes(path)[:1] == b"\x80" and _read(path) is not None
+    return _first_bytes(path)[:1] == b"\x80" and load_checkpoint(path) is not None
 
 
 def _is_safetensors(path: Path) -> bool:
