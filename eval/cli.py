@@ -123,6 +123,17 @@ def tiny_report(
 
 
 @app.command()
+def curve(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a training.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="PNG file.")],
+) -> None:
+    """Draw the loss of a training, for its model card."""
+    from eval.curves import draw_curve
+
+    typer.echo(draw_curve(run, output))
+
+
+@app.command()
 def denoising(
     weights: Annotated[list[Path], typer.Argument(metavar="UNET...", help="Folders of trained priors.")],
     data: Annotated[Path, typer.Option(help="Folder of aligned faces that they were not trained on.")],
