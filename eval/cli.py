@@ -123,6 +123,19 @@ def tiny_report(
 
 
 @app.command()
+def agreement(
+    train: Annotated[Path, typer.Option(help="Folder of aligned 64-pixel training faces, the reference.")],
+    test: Annotated[Path, typer.Option(help="Folder of aligned 64-pixel test faces.")],
+) -> None:
+    """FD-prior beside the distance on face embeddings, over sets of degraded and restored faces."""
+    from eval.fd_agreement import fd_prior_agreement
+
+    found = fd_prior_agreement(train, test)
+    typer.echo(found.round(3).to_string(index=False))
+    typer.echo(f"rank correlation (Spearman): {found['FD-prior'].corr(found['FD identity'], method='spearman'):.3f}")
+
+
+@app.command()
 def curve(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a training.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="PNG file.")],

@@ -1,6 +1,5 @@
 """Does the Frechet distance on the prior's features order sets of faces as the one on face embeddings does?"""
 
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from difface import images, profiles
 from difface.degradation import Degradation, degrade
 from difface.metrics import FDPrior, FrechetIdentity
 from difface.schedulers import FAST_CALLS
+from eval.datasets import generator_of
 
 BATCH = 50
 DEGRADED = (1, 2, 3, 4, 6, 8)
@@ -83,4 +83,4 @@ def _read(files: list[Path]) -> torch.Tensor:
 
 
 def _generators(files: list[Path]) -> list[torch.Generator]:
-    return [torch.Generator().manual_seed(zlib.crc32(file.name.encode())) for file in files]
+    return [generator_of(file.name) for file in files]
