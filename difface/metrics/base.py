@@ -26,18 +26,34 @@ class Metric(ABC):
         """The number of a table, over everything added so far."""
 
 
-class PairMetric(Metric):
-    """A score of each restored image against its truth; the table's number is the mean of the images' scores.
+class PerImageMetric(Metric):
+    """A metric that scores single images; the table's number is the mean of their scores.
 
     Attributes:
         values: one number per image, in the order of the updates.
+    """
+
+    def __init__(self):
+        self.values: list[float] = []
+
+    def compute(self) -> float:
+        """Mean over all images so far; NaN before the first."""
+        return self.mean(self.values)
+
+    @staticmethod
+    def mean(values: Sequence[float]) -> float:
+        """The table's number for these scores."""
+        return float(np.mean(values)) if len(values) else float("nan")
+
+
+class PairMetric(PerImageMetric):
+    """A score of each restored image against its truth.
+
+    Attributes:
         smallest: least side of the images, in pixels.
     """
 
     smallest: ClassVar[int] = 1
-
-    def __init__(self):
-        self.values: list[float] = []
 
     def update(self, restored: torch.Tensor, truth: torch.Tensor) -> None:
         """Add images, both (B, 3, H, W) in [0, 1], on one device.
@@ -56,25 +72,9 @@ class PairMetric(Metric):
     def score(self, restored: torch.Tensor, truth: torch.Tensor) -> torch.Tensor | np.ndarray:
         """The scores of a batch, (B,)."""
 
-    def compute(self) -> float:
-        """Mean over all images so far; NaN before the first."""
-        return self.mean(self.values)
 
-    @staticmethod
-    def mean(values: Sequence[float]) -> float:
-        """The table's number for these scores."""
-        return float(np.mean(values)) if len(values) else float("nan")
-
-
-class ImageMetric(Metric):
-    """A score of each image alone, without a truth; the table's number is the mean.
-
-    Attributes:
-        values: one number per image, in the order of the updates.
-    """
-
-    def __init__(self):
-        self.values: list[float] = []
+class ImageMetric(PerImageMetric):
+    """A score of each image alone, without a truth."""
 
     def update(self, restored: torch.Tensor) -> None:
         """Add images, (B, 3, H, W) in [0, 1]."""
@@ -83,15 +83,6 @@ class ImageMetric(Metric):
     @abstractmethod
     def score(self, restored: torch.Tensor) -> torch.Tensor | np.ndarray:
         """The scores of a batch, (B,)."""
-
-    def compute(self) -> float:
-        """Mean over all images so far; NaN before the first."""
-        return self.mean(self.values)
-
-    @staticmethod
-    def mean(values: Sequence[float]) -> float:
-        """The table's number for these scores."""
-        return float(np.mean(values)) if len(values) else float("nan")
 
 
 class SetMetric(Metric):
