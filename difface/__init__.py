@@ -1,6 +1,6 @@
 """DifFace on diffusers: blind face restoration with diffused error contraction (Yue and Loy, TPAMI 2024)."""
 
-from difface.constraints import Masked
+from difface.constraints import Downsampled, Grey, Masked
 from difface.degradation import Degradation, degrade
 from difface.images import ImageError
 from difface.models.estimator import FaceEstimator
@@ -12,7 +12,9 @@ __all__ = [
     "Degradation",
     "DifFaceOutput",
     "DifFacePipeline",
+    "Downsampled",
     "FaceEstimator",
+    "Grey",
     "ImageError",
     "Masked",
     "UNet",

@@ -188,6 +188,94 @@ def restore(
 
 
 @app.command()
+def inpaint(
+    inputs: Inputs,
+    output: Output,
+    mask: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE|DIR|auto",
+            help="White = missing: one mask for all, a folder of masks of the pictures' names, or auto (holes of exact black).",
+        ),
+    ] = "auto",
+    rule: Annotated[str, typer.Option(help="How known pixels pull: step (as released) or closed (Eq. 16).")] = "step",
+    gamma: Annotated[
+        float | None, typer.Option(help="How much: 0..0.5 with step, 0..inf with closed; the largest by default.")
+    ] = None,
+    no_composite: Annotated[
+        bool, typer.Option("--no-composite", help="Leave known pixels as the model gives them.")
+    ] = False,
+    profile: ProfileName = "tiny",
+    start: Annotated[int, typer.Option(help="N, 1..1000.")] = 480,
+    steps: Annotated[int | None, typer.Option(help="Inference steps; 250 by default.")] = None,
+    eta: Annotated[float, typer.Option(help="0 (DDIM) to 1 (DDPM).")] = 1.0,
+    scheduler: Annotated[str, typer.Option(help="ddim, which known pixels need.")] = "ddim",
+    samples: Annotated[int, typer.Option(min=1, help="Answers per picture.")] = 1,
+    seed: Seed = 0,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+) -> None:
+    """Fill the missing parts of aligned faces; known pixels stay the picture's own bytes."""
+    import torch
+
+    from difface import images, masks, profiles
+    from difface.constraints import Masked
+
+    files = images.find(inputs)
+    answers = tuple(f"_s{k + 1}" for k in range(samples)) if samples > 1 else ("",)
+    _check_targets(files, output, answers)
+    _seeds(seed, samples)  # refused, if they must be, before anything is loaded
+    example = Masked(torch.zeros(1, 1, 8, 8), rule, gamma)
+    find_mask = _mask_source(mask)
+    pipeline = profiles.load(profile, profiles.inpainting_estimator(profile), scheduler, device, dtype)
+    pipeline.set_begin_index(start)
+    pipeline.check_inputs(steps, eta, example)
+
+    def fill(group: list[Path], pictures: list) -> None:
+        file, picture = group[0], pictures[0]
+        missing = find_mask(file)
+        if missing.shape[-2:] != (picture.height, picture.width):
+            raise images.ImageError(
+                f"its mask is {missing.shape[-1]}x{missing.shape[-2]} and the picture {picture.width}x{picture.height} pixels; "
+                "the same size is accepted: make the mask for this picture."
+            )
+        constraint = Masked(missing, rule, gamma)
+        for first in range(0, samples, BATCH):
+            generators = _seeds(seed, samples)[first : first + BATCH]
+            result = pipeline(picture, steps, eta, generators, len(generators), constraint)
+            info = result.info | {"rule": rule, "gamma": f"{constraint.gamma:g}", "composite": not no_composite}
+            for k, filled in enumerate(result.images, first):
+                filled = filled if no_composite else masks.paste_known(filled, picture, missing)
+                text = images.restored_text(info, profile, seed + k)
+                images.write(filled, output / f"{file.stem}{answers[k]}.png", text)
+
+    _each(files, fill)
+
+
+def _mask_source(given: str) -> Callable:
+    """--mask as a function that finds the mask (1, 1, H, W) of a picture file."""
+    from difface import masks
+    from difface.images import SUFFIXES, ImageError, find
+
+    if given == "auto":
+        return masks.find_mask
+    folder = Path(given)
+    if not folder.is_dir():
+        one = masks.read_mask(find([folder])[0])
+        return lambda file: one
+
+    def of_the_same_name(file: Path):
+        found = [
+            path for path in sorted(folder.iterdir()) if path.stem == file.stem and path.suffix.lower() in SUFFIXES
+        ]
+        if not found:
+            raise ImageError(f"{folder} holds no mask for it; {file.stem}.png is accepted: add it.")
+        return masks.read_mask(found[0])
+
+    return of_the_same_name
+
+
+@app.command()
 def degrade(
     inputs: Inputs,
     output: Output,
@@ -306,7 +394,10 @@ def train(
     kind: Annotated[str, typer.Argument(metavar="prior|estimator", help="What to train.")],
     data: Annotated[Path, typer.Option(help="Folder of aligned faces (see `align`).")],
     output: Output,
-    architecture: Annotated[str, typer.Option(help="Of an estimator: swinir or srcnn.")] = "swinir",
+    task: Annotated[str, typer.Option(help="Of an estimator: restore, inpaint or sr4.")] = "restore",
+    architecture: Annotated[
+        str | None, typer.Option(help="Of an estimator: swinir (default) or srcnn; lama to inpaint.")
+    ] = None,
     size: Annotated[int, typer.Option(help="Side in pixels.")] = 64,
     steps: Annotated[int, typer.Option(min=1, help="Optimiser steps in all.")] = 8000,
     batch_size: Annotated[int, typer.Option(min=1, help="Images per step.")] = 16,
@@ -324,7 +415,7 @@ def train(
     init: Annotated[Path | None, typer.Option(help="Folder of trained weights to start from.")] = None,
     p2_gamma: Annotated[float, typer.Option(min=0, help="Weights of the prior's loss over t; 0: all the same.")] = 0.0,
 ) -> None:
-    """Train the prior (eps loss) or an estimator (L1 on random Eq. 17 pairs); run it again to resume."""
+    """Train the prior (eps loss) or an estimator (L1 on pairs made on the fly); run it again to resume."""
     from difface.training.estimator import train_estimator
     from difface.training.loop import Settings
     from difface.training.prior import train_prior
@@ -345,6 +436,6 @@ def train(
     if kind == "prior":
         train_prior(data, output, size, settings, init, p2_gamma)
     elif kind == "estimator":
-        train_estimator(data, output, size, architecture, settings, init)
+        train_estimator(data, output, size, architecture, settings, init, task)
     else:
         raise ValueError(f"'{kind}' cannot be trained; prior and estimator are accepted: choose one.")

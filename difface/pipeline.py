@@ -11,7 +11,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image
 
 from difface import images
-from difface.constraints import Masked
+from difface.constraints import Constraint
 from difface.models.estimator import FaceEstimator
 from difface.models.unet import UNet
 from difface.schedulers import FAST_CALLS, set_chain
@@ -85,7 +85,7 @@ class DifFacePipeline(DiffusionPipeline):
         eta: float = DEFAULT_ETA,
         generator: Generators = None,
         num_images_per_input: int = 1,
-        constraint: Masked | None = None,
+        constraint: Constraint | None = None,
         official_start: bool = False,
         noise: torch.Tensor | None = None,
         step_noise: torch.Tensor | None = None,
@@ -106,7 +106,8 @@ class DifFacePipeline(DiffusionPipeline):
             generator: one CPU generator per output picture (B * K, grouped by input); a single one if there is one
                 picture; None for fresh randomness.
             num_images_per_input: K answers for each input.
-            constraint: known degradation, applied to every x0_hat; needs DDIM.
+            constraint: known degradation (`difface.constraints`), applied to every x0_hat; needs DDIM. With
+                `Downsampled(s)` `image` holds the small pictures, and those returned are s times as large.
             official_start: noise f(y) to alphas_cumprod[N] as the official code does, instead of to the level of the
                 first timestep that is taken; needs DDIM and N < T.
             noise: zeta of x_N, (B * K, 3, size, size), instead of a draw.
@@ -126,9 +127,11 @@ class DifFacePipeline(DiffusionPipeline):
             )
         self._check_output_type(output_type)
         inputs = images.to_tensors(image)
-        sizes = [tuple(tensor.shape[-2:]) for tensor in inputs]
         _check_count(num_images_per_input)
-        self._check_constraint(constraint, sizes)
+        self._check_mask(constraint)
+        if constraint is not None:
+            inputs = constraint.prepared(inputs, self.size)
+        sizes = [tuple(tensor.shape[-2:]) for tensor in inputs]
         scheduler = self._chain(num_inference_steps, eta, constraint, official_start)
 
         # 1. Estimate: x_0 is roughly f(y).
@@ -262,7 +265,7 @@ class DifFacePipeline(DiffusionPipeline):
         self,
         num_inference_steps: int | None = None,
         eta: float = DEFAULT_ETA,
-        constraint: Masked | None = None,
+        constraint: Constraint | None = None,
         official_start: bool = False,
     ) -> list[int]:
         """What a call with these settings would do: its timesteps, one network call each.
@@ -272,7 +275,7 @@ class DifFacePipeline(DiffusionPipeline):
         """
         return self._chain(num_inference_steps, eta, constraint, official_start).timesteps.tolist()
 
-    def _chain(self, num_inference_steps: int | None, eta: float, constraint: Masked | None, official_start: bool):
+    def _chain(self, num_inference_steps: int | None, eta: float, constraint: Constraint | None, official_start: bool):
         """Check what depends on the scheduler and set its timesteps."""
         if not 0 <= eta <= 1:
             raise ValueError(f"`eta` must be in [0, 1]; got {eta}. 0 is DDIM, 1 is DDPM, the paper uses 0.5.")
@@ -309,18 +312,9 @@ class DifFacePipeline(DiffusionPipeline):
             raise ValueError(f"`noise` must be {tuple(shape)}; got {tuple(given.shape)}.")
         return given.to(self._execution_device, torch.float32)
 
-    def _check_constraint(self, constraint: Masked | None, sizes: list[tuple[int, int]]) -> None:
-        if constraint is None:
-            if self.estimator.takes_mask:
-                raise ValueError("this pipeline's estimator needs a mask; got none: pass `constraint=Masked(mask)`.")
-            return
-        height, width = constraint.mask.shape[-2:]
-        for size in sizes:
-            if size[0] * width != size[1] * height:
-                raise ValueError(
-                    f"the mask is {width}x{height} and the picture {size[1]}x{size[0]} pixels; the same shape is accepted: "
-                    "make the mask for this picture."
-                )
+    def _check_mask(self, constraint: Constraint | None) -> None:
+        if self.estimator.takes_mask and getattr(constraint, "mask", None) is None:
+            raise ValueError("this pipeline's estimator needs a mask; got none: pass `constraint=Masked(mask)`.")
 
     @staticmethod
     def _check_output_type(output_type: str) -> None:

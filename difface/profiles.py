@@ -1,7 +1,7 @@
 """Profiles: which networks work together, at which size, with which defaults."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -34,6 +34,7 @@ class Profile:
         size: side in pixels at which the networks work.
         unet: where the prior is (called when it is needed: it may download and convert).
         estimators: name -> where that estimator is; the first is the default.
+        inpainting: the same for estimators that take a mask, which restore nothing else.
         begin_index: N by default.
         files: catalogued files that the profile needs, for `python -m difface fetch`.
         licence: of the weights, in a line.
@@ -46,6 +47,7 @@ class Profile:
     begin_index: int
     files: tuple[str, ...]
     licence: str
+    inpainting: dict[str, Source] = field(default_factory=dict)
 
 
 _S_LAB = "S-Lab License 1.0 (non-commercial)"
@@ -64,6 +66,7 @@ PROFILES = {
             begin_index=250,
             files=(),
             licence="CC BY 3.0, trained on portraits © UK Parliament",
+            inpainting={"lama": _embedded("lama")} if (ASSETS / "tiny" / "lama").is_dir() else {},
         ),
         Profile(
             name="ffhq512",
@@ -78,10 +81,11 @@ PROFILES = {
             name="ffhq256-inpaint",
             size=256,
             unet=_official(_FFHQ256[0], "unet", 256),
-            estimators={"lama": _official(_FFHQ256[1], "estimator")},
+            estimators={},
             begin_index=480,
             files=_FFHQ256,
             licence=_S_LAB,
+            inpainting={"lama": _official(_FFHQ256[1], "estimator")},
         ),
         Profile(
             name="imagenet256-sr",
@@ -137,6 +141,21 @@ def load(
     )
 
 
+def inpainting_estimator(name: str) -> str:
+    """The name of a profile's inpainting estimator, for `load`.
+
+    Raises:
+        ValueError: an unknown profile, or one without such an estimator.
+    """
+    if not profile(name).inpainting:
+        able = [known.name for known in PROFILES.values() if known.inpainting]
+        raise ValueError(
+            f"the profile '{name}' has no inpainting estimator; {', '.join(able)} are accepted: use --profile {able[0]}, or "
+            "train one with `python -m difface train estimator --task inpaint`."
+        )
+    return next(iter(profile(name).inpainting))
+
+
 def load_unet(name: str, device: str = "auto", dtype: str = "auto") -> UNet:
     """The prior of a profile; arguments and errors as for `load`."""
     chosen = profile(name)
@@ -147,15 +166,16 @@ def load_unet(name: str, device: str = "auto", dtype: str = "auto") -> UNet:
 
 def load_estimator(name: str, estimator: str | None = None, device: str = "auto", dtype: str = "auto") -> FaceEstimator:
     """An estimator of a profile; arguments and errors as for `load`."""
-    chosen = profile(name)
-    if not chosen.estimators:
+    known = profile(name).estimators | profile(name).inpainting
+    if not known:
         raise ValueError(f"no estimator of the profile '{name}' is published; it can only sample: use another profile.")
-    estimator = estimator or next(iter(chosen.estimators))
-    if estimator not in chosen.estimators:
-        known = ", ".join(chosen.estimators)
-        raise ValueError(f"the profile '{name}' has no estimator '{estimator}'; {known} are accepted: choose one.")
+    estimator = estimator or next(iter(known))
+    if estimator not in known:
+        raise ValueError(
+            f"the profile '{name}' has no estimator '{estimator}'; {', '.join(known)} are accepted: choose one."
+        )
     place, kind = _device(device), _dtype(dtype)
-    return FaceEstimator.from_pretrained(chosen.estimators[estimator](), torch_dtype=kind).to(place)
+    return FaceEstimator.from_pretrained(known[estimator](), torch_dtype=kind).to(place)
 
 
 def _device(name: str) -> torch.device:

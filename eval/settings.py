@@ -82,7 +82,7 @@ class Setting:
 
 def _digests(setting: Setting) -> dict[str, str]:
     chosen = profiles.profile(setting.profile)
-    folders = {setting.estimator: chosen.estimators[setting.estimator]()}
+    folders = {setting.estimator: (chosen.estimators | chosen.inpainting)[setting.estimator]()}
     if setting.begin_index is not None:
         folders["unet"] = chosen.unet()
     files = {name: next(folder.glob("*.safetensors")) for name, folder in folders.items()}

@@ -147,7 +147,7 @@ def test_a_batch_goes_on_past_bad_files(run, bad, tmp_path, astronaut_face):
         (["--steps", "1001"], "500 and 1000"),
         (["--start", "3"], "at least two"),
         (["--scheduler", "euler"], "ddim, dpm++"),
-        (["--estimator", "lama"], "swinir, srcnn"),
+        (["--estimator", "unet"], "swinir, srcnn"),
         (["--samples", "0"], "--samples"),
         (["--steps", "many"], "--steps"),
         (["--fast", "--steps", "50"], "--fast"),

@@ -1,46 +1,138 @@
-"""Train a diffused estimator f(y): L1 on pairs that Eq. 17 makes on the fly."""
+"""Train a diffused estimator f(y) with an L1 loss on pairs (y, x_0) that are made on the fly."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch.nn import functional
 
+from difface import masks
 from difface.degradation import Ranges, lq_hq_pair
-from difface.models.estimator import SRCNN_TINY, SWINIR_TINY, FaceEstimator
-from difface.training.loop import Faces, Settings, TrainingError, fit
+from difface.models.estimator import (
+    LAMA_256,
+    LAMA_TINY,
+    SRCNN_512,
+    SRCNN_TINY,
+    SWINIR_512,
+    SWINIR_TINY,
+    FaceEstimator,
+)
+from difface.training.loop import Faces, LossFunction, Settings, TrainingError, fit
 
-ARCHITECTURES = {"srcnn": SRCNN_TINY, "swinir": SWINIR_TINY}
+TINY = {"srcnn": SRCNN_TINY, "swinir": SWINIR_TINY, "lama": LAMA_TINY}
+"""The embedded sizes of the networks, for pictures of up to `TINY_SIZE` pixels."""
+FULL = {"srcnn": SRCNN_512, "swinir": SWINIR_512, "lama": LAMA_256}
+"""The paper's sizes, for larger pictures."""
+TINY_SIZE = 128
+MISSING_WEIGHT = 10
+"""How much more a missing pixel counts than a known one, as in the official configuration."""
+SR_SCALE = 4
 
 
-def train_estimator(
-    data: Path, output: Path, size: int, architecture: str, settings: Settings, init: Path | None = None
-) -> None:
-    """Train a `FaceEstimator` on a folder of aligned faces.
-
-    Args:
-        data: folder of size x size pictures.
-        output: receives the network and what resumes its training.
-        size: side in pixels; sets the ranges of Eq. 17.
-        architecture: "srcnn" or "swinir", in the embedded sizes.
-        settings: the options.
-        init: folder of a trained estimator to start from, instead of random weights.
+def restoration_loss(size: int) -> LossFunction:
+    """L1 on the pairs of Eq. 17.
 
     Raises:
-        TrainingError: an unknown architecture, pictures of another size, or a checkpoint of another network.
         ValueError: no ranges for this size.
     """
-    if architecture not in ARCHITECTURES:
-        raise TrainingError(f"`architecture` must be one of {', '.join(ARCHITECTURES)}; got {architecture!r}.")
     ranges = Ranges.for_size(size)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
-        if init:
-            estimator = FaceEstimator.from_pretrained(init, torch_dtype=torch.float32)
-        else:
-            estimator = FaceEstimator(architecture, ARCHITECTURES[architecture])
 
     def compute_loss(model, x_0: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         pairs = [lq_hq_pair(one, ranges, generator) for one in x_0.cpu()]
         y, truth = (torch.stack(side).to(x_0.device) for side in zip(*pairs, strict=True))
         return (model(y, clamp=False).float() - truth).abs().mean()
 
+    return compute_loss
+
+
+def inpainting_loss(size: int) -> LossFunction:
+    """Weighted L1, sum(w |e|) / sum(w) with w = 10 on missing and 1 on known pixels, on pictures with training masks."""
+
+    def compute_loss(model, x_0: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        truth = _mirrored(x_0, generator)
+        mask = torch.cat([masks.training(generator).paint(size) for _ in truth]).to(x_0.device)
+        weight = (1 + (MISSING_WEIGHT - 1) * mask).expand_as(truth)
+        error = (model(truth, mask, clamp=False).float() - truth).abs()
+        return (weight * error).sum() / weight.sum()
+
+    return compute_loss
+
+
+def super_resolution_loss(size: int) -> LossFunction:
+    """L1 on pictures whose 4 x 4 blocks were averaged and repeated, the H^+ H x_0 of `difface.constraints.Downsampled`.
+
+    Raises:
+        TrainingError: `size` is no multiple of 4.
+    """
+    if size % SR_SCALE:
+        raise TrainingError(f"`size` must be a multiple of {SR_SCALE} for this task; got {size}.")
+
+    def compute_loss(model, x_0: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        truth = _mirrored(x_0, generator)
+        small = functional.avg_pool2d(truth, SR_SCALE)
+        y = functional.interpolate(small, scale_factor=SR_SCALE, mode="nearest")
+        return (model(y, clamp=False).float() - truth).abs().mean()
+
+    return compute_loss
+
+
+def _mirrored(x_0: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """(B, 3, H, W), each mirrored left to right half the time."""
+    flips = torch.rand(len(x_0), 1, 1, 1, generator=generator).to(x_0.device) < 0.5
+    return torch.where(flips, x_0.flip(-1), x_0)
+
+
+TASKS: dict[str, tuple[Callable[[int], LossFunction], tuple[str, ...]]] = {
+    "restore": (restoration_loss, ("swinir", "srcnn")),
+    "inpaint": (inpainting_loss, ("lama",)),
+    "sr4": (super_resolution_loss, ("swinir", "srcnn")),
+}
+"""Task -> its loss at a size, and the architectures that can learn it; the first is the default."""
+
+
+def network(architecture: str, size: int) -> dict[str, Any]:
+    """The arguments of an architecture's network for pictures of `size` pixels: the embedded or the paper's."""
+    return (TINY if size <= TINY_SIZE else FULL)[architecture]
+
+
+def train_estimator(
+    data: Path,
+    output: Path,
+    size: int,
+    architecture: str | None,
+    settings: Settings,
+    init: Path | None = None,
+    task: str = "restore",
+) -> None:
+    """Train a `FaceEstimator` on a folder of aligned faces (or, for "sr4", of any pictures of one size).
+
+    Args:
+        data: folder of size x size pictures.
+        output: receives the network and what resumes its training.
+        size: side in pixels; sets the network's size, and the ranges of Eq. 17.
+        architecture: "swinir", "srcnn" or "lama"; None for the task's default.
+        settings: the options.
+        init: folder of a trained estimator to start from, instead of random weights.
+        task: "restore" (Eq. 17), "inpaint" or "sr4" (x4 super-resolution).
+
+    Raises:
+        TrainingError: an unknown task or architecture, pictures of another size, or a checkpoint of another network.
+        ValueError: no ranges for this size.
+    """
+    if task not in TASKS:
+        raise TrainingError(f"`task` must be one of {', '.join(TASKS)}; got {task!r}.")
+    loss, able = TASKS[task]
+    architecture = architecture or able[0]
+    if architecture not in able:
+        raise TrainingError(
+            f"`architecture` must be one of {', '.join(able)} for the task '{task}'; got {architecture!r}."
+        )
+    compute_loss = loss(size)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        if init:
+            estimator = FaceEstimator.from_pretrained(init, torch_dtype=torch.float32)
+        else:
+            estimator = FaceEstimator(architecture, network(architecture, size))
     fit(estimator, Faces(data, size), compute_loss, settings, output)

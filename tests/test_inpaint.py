@@ -1,0 +1,135 @@
+"""`python -m difface inpaint`: whose pixels the results hold, where masks come from, and what is refused."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from difface import FaceEstimator, cli, profiles
+from difface.models.estimator import LAMA_256
+
+FEW = ("--steps", "10", "--device", "cpu")
+
+
+@pytest.fixture
+def run(capsys, monkeypatch, tmp_path):
+    """Run the command with an untrained inpainting estimator; its exit status and its lines on stderr."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = FaceEstimator("lama", LAMA_256 | {"ngf": 4, "n_downsampling": 2, "n_blocks": 1})
+    net.save_pretrained(tmp_path / "lama")
+    able = replace(profiles.PROFILES["tiny"], inpainting={"lama": lambda: tmp_path / "lama"})
+    monkeypatch.setitem(profiles.PROFILES, "tiny", able)
+
+    def call(*arguments) -> tuple[int, list[str]]:
+        status = cli.main(["inpaint", *map(str, arguments)])
+        return status, [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
+
+    return call
+
+
+@pytest.fixture
+def case(tmp_path, astronaut_face) -> tuple[np.ndarray, np.ndarray]:
+    """in/face.png of 100 x 100 pixels with a black hole, mask.png of the hole; the picture and where it is missing."""
+    levels = np.maximum(np.asarray(astronaut_face.resize((100, 100))), 30)
+    hole = np.zeros((100, 100), bool)
+    hole[30:57, 41:80] = True
+    levels[hole] = 0
+    (tmp_path / "in").mkdir()
+    Image.fromarray(levels).save(tmp_path / "in" / "face.png")
+    Image.fromarray(hole).save(tmp_path / "mask.png")
+    return levels, hole
+
+
+def read(path) -> np.ndarray:
+    return np.asarray(Image.open(path))
+
+
+def test_known_pixels_are_the_callers_bytes_and_seeds_differ_in_the_hole_only(run, case, tmp_path):
+    levels, hole = case
+    assert run(tmp_path / "in", "-o", tmp_path / "out", "--samples", 2, *FEW) == (0, [])
+    one, two = (read(tmp_path / "out" / f"face_s{k}.png") for k in (1, 2))
+    assert np.array_equal(one[~hole], levels[~hole]) and np.array_equal(two[~hole], levels[~hole])
+    assert (one[hole] != two[hole]).mean() > 0.5 and one[hole].any()
+    made = Image.open(tmp_path / "out" / "face_s2.png").text
+    settings = json.loads(made["difface"])
+    assert "AI-restored" in made["Comment"]
+    assert (settings["begin_index"], settings["eta"], settings["seed"]) == (480, 1.0, 1)
+    assert (settings["rule"], settings["gamma"], settings["composite"]) == ("step", "0.5", True)
+
+
+def test_auto_file_and_folder_are_the_same_mask(run, case, tmp_path):
+    (tmp_path / "masks").mkdir()
+    Image.open(tmp_path / "mask.png").save(tmp_path / "masks" / "face.bmp")
+    for name, given in (("auto", "auto"), ("file", tmp_path / "mask.png"), ("folder", tmp_path / "masks")):
+        assert run(tmp_path / "in", "-o", tmp_path / name, "--mask", given, "--seed", 3, *FEW) == (0, [])
+    results = [(tmp_path / name / "face.png").read_bytes() for name in ("auto", "file", "folder")]
+    assert results[0] == results[1] == results[2]
+
+
+def test_without_composite(run, case, tmp_path, astronaut_face):
+    """At the model's own size known pixels survive the chain; with gamma 0 they do not."""
+    levels, hole = np.maximum(np.asarray(astronaut_face), 30), np.zeros((64, 64), bool)
+    hole[20:40, 20:40] = True
+    levels[hole] = 0
+    Image.fromarray(levels).save(tmp_path / "in" / "face.png")
+    common = (tmp_path / "in", "--no-composite", *FEW)
+    assert run(*common, "-o", tmp_path / "exact", "--rule", "closed", "--gamma", "inf") == (0, [])
+    assert run(*common, "-o", tmp_path / "free", "--gamma", 0) == (0, [])
+    assert np.array_equal(read(tmp_path / "exact" / "face.png")[~hole], levels[~hole])
+    assert abs(read(tmp_path / "free" / "face.png")[~hole].astype(int) - levels[~hole]).mean() > 5
+    assert json.loads(Image.open(tmp_path / "exact" / "face.png").text["difface"])["gamma"] == "inf"
+
+
+def test_a_batch_goes_on_past_pictures_without_a_hole(run, case, tmp_path, astronaut_face):
+    astronaut_face.point(lambda level: max(level, 30)).save(tmp_path / "in" / "whole.png")
+    Image.open(tmp_path / "in" / "face.png").save(tmp_path / "in" / "lossy.jpg")
+    status, errors = run(tmp_path / "in", "-o", tmp_path / "out", *FEW)
+    assert status == 1 and len(errors) == 3 and "2 of 3" in errors[-1]
+    assert all("--mask FILE" in line for line in errors[:2])
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["face.png"]
+
+
+def test_a_mask_of_another_size_or_none_in_the_folder(run, case, tmp_path):
+    Image.new("1", (50, 50)).save(tmp_path / "small.png")
+    status, errors = run(tmp_path / "in", "-o", tmp_path / "out", "--mask", tmp_path / "small.png", *FEW)
+    assert status == 1 and "its mask is 50x50 and the picture 100x100" in errors[0]
+    (tmp_path / "masks").mkdir()
+    status, errors = run(tmp_path / "in", "-o", tmp_path / "out", "--mask", tmp_path / "masks", *FEW)
+    assert status == 1 and "face.png is accepted: add it" in errors[0]
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--rule", "open"], "'step' or 'closed'"),
+        (["--gamma", "0.6"], "[0, 0.5]"),
+        (["--gamma", "-1", "--rule", "closed"], "[0, inf]"),
+        (["--scheduler", "dpm++"], "needs DDIM"),
+        (["--mask", "absent.png"], "does not exist"),
+        (["--start", "0"], "1..1000"),
+        (["--profile", "imagenet256-sr"], "no inpainting estimator"),
+    ],
+)
+def test_bad_options_are_one_line_and_status_2(run, case, tmp_path, arguments, says):
+    status, errors = run(tmp_path / "in", "-o", tmp_path / "out", *arguments)
+    assert status == 2 and len(errors) == 1 and says in errors[0]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_profile_without_the_estimator_says_what_to_do(run, case, tmp_path, monkeypatch):
+    monkeypatch.setitem(profiles.PROFILES, "tiny", replace(profiles.PROFILES["tiny"], inpainting={}))
+    status, errors = run(tmp_path / "in", "-o", tmp_path / "out")
+    assert status == 2 and "--profile ffhq256-inpaint" in errors[0] and "--task inpaint" in errors[0]
+
+
+def test_profiles_keep_inpainting_estimators_apart():
+    """An estimator that needs a mask is not offered for restoration."""
+    assert profiles.inpainting_estimator("ffhq256-inpaint") == "lama"
+    assert "lama" not in profiles.PROFILES["tiny"].estimators
+    with pytest.raises(ValueError, match="'ffhq512' has no inpainting estimator"):
+        profiles.inpainting_estimator("ffhq512")
