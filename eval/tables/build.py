@@ -129,7 +129,7 @@ def _cell(row: Row, method: Method | None, dataset: Dataset, runner: Runner, nam
     if name in PARAMETERS:
         return _parameters(method, name)
     if name == RUNTIME:
-        seconds = runner.runtime(method, dataset) if isinstance(method, Setting) else None
+        seconds = runner.runtime(dataset, method) if isinstance(method, Setting) else None
         return Cell(seconds, None if seconds else f"{name}: measured for methods that run here")
     return _mean(runner.scores(dataset, method, name), name)
 

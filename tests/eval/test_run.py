@@ -164,3 +164,14 @@ def test_a_dry_run_names_files_and_addresses(tmp_path, capsys, monkeypatch) -> N
     for name in ("iddpm_ffhq512_ema500000.pth", "swinir_restoration512_L1.pth"):
         assert f"https://github.com/zsyOAOA/DifFace/releases/download/V1.0/{name}" in said
     assert not (tmp_path / "out").exists()
+
+
+def test_the_run_time_stands_in_table_viii_and_is_kept(tmp_path, faces) -> None:
+    arguments = ["table", "VIII", "--data", str(faces), "--steps", "20", "--limit", "2", "-o", str(tmp_path / "out")]
+    assert main(arguments) == 0
+    first = pd.read_csv(tmp_path / "out" / "table_VIII.csv").set_index("method")["Runtime"]
+    assert 0 < first["f(y)"] < first["DifFace"] < 60 and np.isnan(first["PULSE"])
+    assert main(arguments) == 0
+    pd.testing.assert_series_equal(
+        first, pd.read_csv(tmp_path / "out" / "table_VIII.csv").set_index("method")["Runtime"]
+    )
