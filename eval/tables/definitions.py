@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from difface import profiles
+from difface.metrics import METRICS
 from eval import paper
 from eval.run import Method
 from eval.settings import FolderMethod, Setting
@@ -62,9 +63,9 @@ class Options:
 
 
 def columns(number: str) -> list[str]:
-    """Names of the measured columns of a table: the paper's metrics, and those that stand beside them offline."""
+    """Names of the measured columns of a table: the paper's, and beside metrics of pictures those that work offline."""
     named = [column.name for column in paper.table(number).columns]
-    return named + [name for name in OFFLINE if name not in named]
+    return named + [name for name in OFFLINE if any(column in METRICS for column in named)]
 
 
 def rows(number: str, options: Options) -> list[Row]:
