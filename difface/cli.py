@@ -138,6 +138,16 @@ def restore(
     photo: Annotated[
         bool, typer.Option("--photo", help="Find, restore and paste back every face of whole photos.")
     ] = False,
+    upscale: Annotated[
+        int, typer.Option(min=1, max=2, help="With --photo: 2 makes the photo twice as wide and high.")
+    ] = 1,
+    large: Annotated[
+        bool, typer.Option("--large", help="With --photo: restore also faces of more than 1.5 times the model's size.")
+    ] = False,
+    upscale: Annotated[int, typer.Option(min=1, max=2, help="With --photo: 2 makes the photo twice as large.")] = 1,
+    large: Annotated[
+        bool, typer.Option("--large", help="With --photo: restore faces over 1.5 times the model's size too.")
+    ] = False,
     save_estimates: Annotated[
         bool, typer.Option("--save-estimates", help="Also write f(y), NAME_estimate.png.")
     ] = False,
@@ -146,6 +156,7 @@ def restore(
 ) -> None:
     """Restore aligned faces, or with --photo the faces in whole photos."""
     from difface import images, profiles
+    from difface.faces import find_faces
     from difface.photo import restore_photo
 
     if fast and (scheduler or steps is not None):
@@ -154,6 +165,8 @@ def restore(
         )
     if photo and save_estimates:
         raise ValueError("--save-estimates is for aligned faces; got --photo: leave one out.")
+    if (large or upscale == 2) and not photo:
+        raise ValueError("--upscale and --large are for whole photos; got no --photo: add it, or leave them out.")
     files = images.find(inputs)
     answers = tuple(f"_s{k + 1}" for k in range(samples)) if samples > 1 else ("",)
     _check_targets(files, output, (*answers, "_estimate") if save_estimates else answers)
@@ -165,7 +178,9 @@ def restore(
 
     def photos(group: list[Path], pictures: list) -> None:
         for k, answer in enumerate(answers, seed):
-            picture, info = restore_photo(pipeline, pictures[0], k, steps, eta)
+            picture, info = restore_photo(
+                pipeline, pictures[0], seed=k, num_inference_steps=steps, eta=eta, scale=upscale, large=large
+            )
             for note in info.pop("notes"):
                 typer.echo(f"note: {group[0]}: {note}", err=True)
             text = images.restored_text(info, profile, k)
@@ -381,10 +396,12 @@ def align(
 
     files = images.find(inputs)
     _check_targets(files, output)
+    if (detector := faces.detector_name()) != "SCRFD":
+        typer.echo(f"note: faces are found by the {detector}: cut by boxes, not turned upright.", err=True)
 
     def work(group: list[Path], pictures: list) -> None:
         face = faces.largest(faces.find_faces(pictures[0]))
-        images.write(faces.align(pictures[0], face.points, size), output / f"{group[0].stem}.png")
+        images.write(faces.align(pictures[0], face.anchors, size), output / f"{group[0].stem}.png")
 
     _each(files, work)
 

@@ -1,65 +1,183 @@
 """Whole photos: restore every face and paste it back; what is around the faces stays as it is."""
 
+from collections.abc import Callable
+
+import cv2
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
-from difface import faces, images
+from difface import faces, images, upscale
+from difface.faces import Face
 from difface.pipeline import DEFAULT_ETA, DifFacePipeline
 
 LARGEST = 1.5
 """A face whose aligned square is more than this many times the model's size is left alone: it is better as it is."""
 BATCH = 8
 """Faces that go through the networks at once."""
+SHOWN = (900, 1800)
+"""Longer side in pixels of a photo with numbered boxes, at least and at most."""
+ONE_COLOUR = 2.0
+"""Standard deviation of a photo's colours across their main direction, in grey levels of 255, below which it is black and
+white or toned (sepia)."""
 
 
 def restore_photo(
     pipeline: DifFacePipeline,
     photo: Image.Image,
+    found: list[Face] | None = None,
+    *,
     seed: int = 0,
     num_inference_steps: int | None = None,
     eta: float = DEFAULT_ETA,
+    scale: int = 1,
+    large: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Image.Image, dict]:
     """Restore the faces of a photo.
 
     Args:
         pipeline: ready to be called.
-        photo: upright RGB photo.
-        seed: of every face.
+        photo: any mode; EXIF orientation is applied, and the faces are those of the upright photo.
+        found: faces to restore, of `find_faces`; None finds them.
+        seed: of every face, so that a face comes back the same whichever others are restored.
         num_inference_steps, eta: as for the pipeline.
+        scale: 1, or 2 for a photo twice as wide and high (`difface.upscale`).
+        large: restore also faces of more than `LARGEST` times the model's size.
+        progress: called with network calls done and in all (faces times steps) after each; what it raises ends the work.
 
     Returns:
-        The photo at its own size, and the pipeline's `.info` with `faces` (how many were restored) and `notes` (lines
-        about faces that were left alone).
+        The photo, and the pipeline's `.info` with `faces` (how many were restored), `notes` (lines about faces that were left
+        alone or come back soft), `detector` and, at scale 2, `upscaler`.
 
     Raises:
-        ImageError: no face was found.
-        difface.weights.WeightMissing: the detector's weights are not there.
+        ValueError: another scale.
+        ImageError: there is no face, or the photo at twice its size is too large.
+        difface.weights.WeightRefused: a file of weights is not what it should be.
     """
-    found = faces.find_faces(photo)
-    if not found:
-        raise images.ImageError("no face was found; leave out --photo if the picture is one aligned face.")
-    small = [face for face in found if face.side <= LARGEST * pipeline.size]
-    info: dict = {"faces": len(small), "notes": []}
-    if len(small) < len(found):
-        info["notes"].append(
-            f"{len(found) - len(small)} of {len(found)} faces are larger than {LARGEST:g} times the model's "
-            f"{pipeline.size} pixels and were left as they are."
-        )
-    result, is_grey = np.asarray(photo.convert("RGB")), _is_grey(photo)
-    for first in range(0, len(small), BATCH):
-        part = small[first : first + BATCH]
-        crops = [faces.align(photo, face.points, pipeline.size) for face in part]
+    if scale not in (1, 2):
+        raise ValueError(f"`scale` must be 1 or 2; got {scale!r}.")
+    photo = images.to_rgb(photo)
+    found = _faces(photo, found)
+    chosen = found if large else [face for face in found if face.side <= LARGEST * pipeline.size]
+    info: dict = {"faces": len(chosen), "notes": _notes(found, large, pipeline.size), "detector": _detector(found)}
+    result = np.array(photo)
+    if scale == 2:
+        info["upscaler"] = upscale.upscaler_name()
+        result = np.array(upscale.double(photo, pipeline.device))
+    one_colour = is_one_colour(photo)
+    for first in range(0, len(chosen), BATCH):
+        part = chosen[first : first + BATCH]
+        crops = [faces.align(photo, face.anchors, pipeline.size) for face in part]
         generators = [torch.Generator().manual_seed(seed) for _ in part]
-        output = pipeline(crops, num_inference_steps, eta, generators)
+        follow = _follow(progress, first, len(part), len(chosen), pipeline, num_inference_steps, eta)
+        output = pipeline(crops, num_inference_steps, eta, generators, callback_on_step_end=follow)
         info |= output.info
-        for face, restored in zip(part, output.images, strict=True):
-            restored = restored.convert("L").convert("RGB") if is_grey else restored
-            result = faces.paste(result, np.asarray(restored), face.points)
+        for face, crop, restored in zip(part, crops, output.images, strict=True):
+            restored = restored.convert("L").convert("RGB") if one_colour else restored
+            # Pixel i is centred at i + 0.5 at either scale.
+            faces.paste(
+                result, match_colour(np.asarray(restored), np.asarray(crop)), (face.anchors + 0.5) * scale - 0.5
+            )
     return Image.fromarray(result), info
 
 
-def _is_grey(photo: Image.Image) -> bool:
-    """Whether a photo is black and white: its channels differ by a level or two at most."""
-    channels = np.asarray(photo.convert("RGB").resize((256, 256)), float)
-    return bool(np.abs(channels - channels.mean(2, keepdims=True)).mean() < 2)
+def _faces(photo: Image.Image, found: list[Face] | None) -> list[Face]:
+    if found is None and not (found := faces.find_faces(photo)):
+        raise images.ImageError(
+            "no face was found; a photo with faces of 20 pixels or more is accepted: if the picture is one face that "
+            "fills it, restore it as one aligned face (on the command line without --photo)."
+        )
+    if not found:
+        raise images.ImageError("no face is chosen; one or more are accepted: choose one.")
+    return found
+
+
+def _detector(found: list[Face]) -> str:
+    return "LBP cascade" if found[0].points is None else "SCRFD"
+
+
+def _notes(found: list[Face], large: bool, size: int) -> list[str]:
+    count = sum(face.side > LARGEST * size for face in found)
+    if not count:
+        return []
+    end = f"enlarged from {size} pixels and may look soft" if large else "left as they are"
+    return [f"{count} of {len(found)} faces are larger than {LARGEST:g} times the model's {size} pixels: {end}."]
+
+
+def _follow(progress, first, count, total, pipeline, num_inference_steps, eta) -> Callable | None:
+    """A callback for the pipeline that counts the network calls of all faces."""
+    if progress is None:
+        return None
+    calls = len(pipeline.check_inputs(num_inference_steps, eta))
+
+    def follow(pipeline: DifFacePipeline, step: int, timestep: int, tensors: dict) -> dict:
+        progress(first * calls + (step + 1) * count, total * calls)
+        return {}
+
+    return follow
+
+
+def match_colour(restored: np.ndarray, crop: np.ndarray) -> np.ndarray:
+    """Give a restored face the colours of its crop: each channel's standard deviation on the head, and its mean around each pixel.
+
+    The local mean is over a sixteenth of the side (a Gaussian's standard deviation), so that neither the face nor what is next to
+    it becomes lighter or darker, or takes a tint, where it is pasted.
+
+    Args:
+        restored, crop: (size, size, 3) uint8.
+    """
+    restored, crop = restored.astype(np.float32), crop.astype(np.float32)
+    head = faces.feather(len(crop))
+    matched = restored * _spread(crop, head) / np.maximum(_spread(restored, head), 1)
+    matched += _local_mean(crop) - _local_mean(matched)
+    return np.rint(matched.clip(0, 255)).astype(np.uint8)
+
+
+def _spread(picture: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(3,) weighted standard deviation of each channel."""
+    mean = np.average(picture.reshape(-1, 3), 0, weight.ravel())
+    return np.average(((picture - mean) ** 2).reshape(-1, 3), 0, weight.ravel()) ** 0.5
+
+
+def _local_mean(picture: np.ndarray) -> np.ndarray:
+    return cv2.GaussianBlur(picture, (0, 0), len(picture) / 16, borderType=cv2.BORDER_REPLICATE)
+
+
+def is_one_colour(photo: Image.Image) -> bool:
+    """Whether a photo is black and white or toned: its colours lie on a line, to within `ONE_COLOUR` levels."""
+    colours = np.asarray(photo.convert("RGB").resize((256, 256), Image.Resampling.BOX), float).reshape(-1, 3)
+    return bool(np.linalg.eigvalsh(np.cov(colours.T))[1] < ONE_COLOUR**2)
+
+
+def numbered(photo: Image.Image, found: list[Face]) -> Image.Image:
+    """The photo with a box around each face, its number in the list (from 1) above and its score below.
+
+    A small photo is shown enlarged and a large one reduced, see `SHOWN`, so that the text is readable.
+
+    Args:
+        photo: the one that the faces were found in.
+        found: its faces.
+    """
+    photo = images.to_rgb(photo)
+    longest = max(photo.size)
+    ratio = min(max(longest, SHOWN[0]), SHOWN[1]) / longest
+    photo = photo.resize([round(side * ratio) for side in photo.size], Image.Resampling.LANCZOS)
+    draw = ImageDraw.Draw(photo)
+    for number, face in enumerate(found, 1):
+        left, top, right, bottom = (ratio * side for side in face.box)
+        text = min(max((right - left) / 3, 15), 32)
+        draw.rectangle((left, top, right, bottom), outline="black", width=4)
+        draw.rectangle((left + 1, top + 1, right - 1, bottom - 1), outline="white", width=2)
+        _label(draw, str(number), (left + right) / 2, top - 2, text, photo.height)
+        _label(draw, f"{face.score:.2f}", (left + right) / 2, bottom + text, 0.8 * text, photo.height)
+    return photo
+
+
+def _label(draw: ImageDraw.ImageDraw, text: str, x: float, bottom: float, size: float, height: int) -> None:
+    """White text on black that ends at `bottom`, kept inside the picture."""
+    font = ImageFont.load_default(size)
+    y = min(max(bottom, 1.2 * size), height - 1)
+    left, top, right, bottom = draw.textbbox((x, y), text, font, anchor="mb")
+    draw.rectangle((left - 2, top - 1, right + 2, bottom + 1), fill="black")
+    draw.text((x, y), text, "white", font, anchor="mb")

@@ -13,11 +13,13 @@ import urllib.request
 import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from difface import DifFacePipeline, build_scheduler, images
+from difface.certainty import spread
 
 gradio_client = pytest.importorskip("gradio_client")
 
@@ -49,10 +51,9 @@ def server(tmp_path_factory):
                 break
     assert process.poll() is None, (folder / "log").read_text()
     yield f"http://127.0.0.1:{port}", folder
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
     process.wait(20)
-    kept = {path.name for path in (folder / "files").rglob("*") if path.is_file()}
-    assert kept <= {path.name for path in (ROOT / "assets" / "examples").iterdir()}  # of visitors' pictures nothing
+    assert [path for path in (folder / "files").rglob("*") if path.is_file()] == []  # nothing is left
 
 
 @pytest.fixture(scope="module")
@@ -67,44 +68,60 @@ def upload(astronaut_face, tmp_path_factory) -> Path:
     return path
 
 
-def restore(client, path: Path | None, **settings) -> tuple[tuple[str, str], str, str, str]:
-    face = None if path is None else gradio_client.handle_file(path)
-    return client.predict(face=face, api_name="/restore", **settings)
+PHOTO = ROOT / "assets" / "examples" / "photos" / "wall.png"
+BEFORE_AND_AFTER, SEEN, ESTIMATE, SUMMARY, FILE = range(5)
+"""What /restore returns."""
 
 
-def refusal(client, path: Path | None, **settings) -> str:
+def call(client, name: str, **fields):
+    """An endpoint's answer; paths are uploaded."""
+    sent = {
+        key: gradio_client.handle_file(value) if isinstance(value, Path) else value for key, value in fields.items()
+    }
+    return client.predict(api_name=name, **sent)
+
+
+def restore(client, path: Path | None, **settings) -> tuple:
+    return call(client, "/restore", face=path, **{"aligned": True} | settings)
+
+
+def refusal(client, name: str, **fields) -> str:
     with pytest.raises(gradio_client.exceptions.AppError) as caught:
-        restore(client, path, **settings)
+        call(client, name, **fields)
     return str(caught.value)
 
 
 @pytest.fixture(scope="module")
-def first(client, upload) -> tuple[tuple[str, str], str, str, str]:
+def first(client, upload) -> tuple:
     return restore(client, upload, seed=7, start=300)
 
 
 def test_result_has_the_size_of_the_upload_and_says_what_made_it(first):
-    (seen, shown), summary, file, estimate = first
-    result = Image.open(file)
-    assert Path(file).name == "someone_restored.png"
+    result = Image.open(first[FILE])
+    assert Path(first[FILE]).name == "someone_restored.png"
     assert result.size == (90, 110)
-    assert {Image.open(picture).size for picture in (seen, shown, estimate)} == {(512, 512)}
+    assert {Image.open(picture).size for picture in (*first[BEFORE_AND_AFTER], first[ESTIMATE])} == {(512, 512)}
+    assert Image.open(first[SEEN]).crop((0, 0, 8, 8)).getextrema() == tuple(
+        (value, value) for value in Image.open(first[SEEN]).getpixel((0, 0))
+    )  # one pixel of the model's
     assert "AI-restored" in result.text["Comment"]
     settings = json.loads(result.text["difface"])
     assert (settings["profile"], settings["seed"], settings["begin_index"], settings["calls"]) == ("tiny", 7, 300, 5)
-    assert "5 network calls from N = 300" in summary
+    assert "5 network calls from N = 300" in first[SUMMARY]
+    assert "64 × 64 pixels" in first[SUMMARY]
 
 
 def test_same_seed_same_bytes_other_seed_other_bytes(client, upload, first):
-    assert Path(restore(client, upload, seed=7, start=300)[2]).read_bytes() == Path(first[2]).read_bytes()
-    other = restore(client, upload, seed=8, start=300)[2]
-    assert Image.open(other).tobytes() != Image.open(first[2]).tobytes()
+    again = restore(client, upload, seed=7, start=300)
+    assert Path(again[FILE]).read_bytes() == Path(first[FILE]).read_bytes()
+    other = restore(client, upload, seed=8, start=300)
+    assert Image.open(other[FILE]).tobytes() != Image.open(first[FILE]).tobytes()
 
 
 def test_result_is_the_pipelines(first, upload, tiny):
     pipeline = DifFacePipeline(**tiny.components | {"scheduler": build_scheduler("dpm++")}, begin_index=300)
     wanted = pipeline(images.read(upload), generator=torch.Generator().manual_seed(7)).images[0]
-    pairs = zip(Image.open(first[2]).tobytes(), wanted.tobytes(), strict=True)
+    pairs = zip(Image.open(first[FILE]).tobytes(), wanted.tobytes(), strict=True)
     assert max(abs(a - b) for a, b in pairs) <= 1
 
 
@@ -112,16 +129,126 @@ def test_result_is_the_pipelines(first, upload, tiny):
     "settings", [{"scheduler": "ddim", "steps": 20, "eta": 1.0}, {"scheduler": "unipc"}, {"estimator": "srcnn"}]
 )
 def test_other_settings(client, upload, settings):
-    text = json.loads(Image.open(restore(client, upload, **settings)[2]).text["difface"])
+    text = json.loads(Image.open(restore(client, upload, **settings)[FILE]).text["difface"])
     assert text["eta"] == settings.get("eta")
 
 
 def test_eta_is_for_ddim_only(client, upload):
-    assert "`eta` needs DDIM" in refusal(client, upload, eta=0.9)
+    assert "`eta` needs DDIM" in refusal(client, "/restore", face=upload, eta=0.9)
 
 
 def test_ddim_takes_divisors_of_1000_only(client, upload):
-    assert "30 is not in the list of choices" in refusal(client, upload, scheduler="ddim", steps=30)
+    assert "30 is not in the list of choices" in refusal(client, "/restore", face=upload, scheduler="ddim", steps=30)
+
+
+def test_a_run_can_be_followed_and_cancelled_and_the_next_is_served(client, upload, first):
+    face = gradio_client.handle_file(upload)
+    job = client.submit(face=face, aligned=True, scheduler="ddim", steps=1000, start=1000, api_name="/restore")
+    for _ in range(200):
+        time.sleep(0.1)
+        if len(job.outputs()) > 2:  # networks loading, then pictures
+            break
+    assert re.search(r"\d+ of 1000, about \d+ s left", str(job.outputs()[-1]))
+    job.cancel()
+    began = time.monotonic()
+    assert Path(restore(client, upload, seed=7, start=300)[FILE]).read_bytes() == Path(first[FILE]).read_bytes()
+    assert time.monotonic() - began < 15
+
+
+def test_the_faces_of_a_photo_are_found_and_restored_but_for_those_left_out(client):
+    boxes, faces, message = call(client, "/find_faces", photo=PHOTO)
+    numbers = faces["value"]
+    assert Image.open(boxes).size > Image.open(PHOTO).size  # enlarged, for the numbers
+    assert len(numbers) >= 3
+    assert f"{len(numbers)} faces were found" in message
+    pair, summary, file = call(client, "/restore_photo", photo=PHOTO, numbers=numbers[:1], scale=2, large=True)
+    assert "1 face was restored" in summary
+    assert Image.open(file).size == tuple(2 * side for side in Image.open(PHOTO).size)
+    assert "AI-restored" in Image.open(file).text["Comment"]
+    assert "no face is ticked" in refusal(client, "/restore_photo", photo=PHOTO, numbers=[])
+
+
+def test_a_stranger_restores_all_faces_of_a_photo(server):
+    stranger = gradio_client.Client(server[0], verbose=False, analytics_enabled=False)
+    _, summary, file = call(stranger, "/restore_photo", photo=PHOTO)
+    assert re.search(r"[3-9] faces were restored", summary)
+    assert Image.open(file).size == Image.open(PHOTO).size
+
+
+def test_a_photo_without_faces_is_told_so(client, tmp_path):
+    Image.new("RGB", (200, 200), "grey").save(tmp_path / "wall.png")
+    _, faces, message = call(client, "/find_faces", photo=tmp_path / "wall.png")
+    assert "No face was found" in message and "as one aligned face" in message
+    assert faces["value"] == []
+    assert "no face was found" in refusal(client, "/restore_photo", photo=tmp_path / "wall.png")
+
+
+def test_several_answers_and_their_map(client, upload):
+    (first, overlay), text, gallery = call(client, "/answers", face=upload, aligned=True, count=3, seed=7)
+    assert [entry["caption"] for entry in gallery] == ["Seed 7", "Seed 8", "Seed 9"]
+    pictures = [images.to_tensors(images.read(entry["image"]))[0] for entry in gallery]
+    alone = images.read(restore(client, upload, seed=9)[BEFORE_AND_AFTER][1])
+    assert (pictures[2] - images.to_tensors(alone)[0]).abs().max() <= 1.5 / 255
+    said = float(re.search(r"±([\d.]+) of 255 grey levels", text).group(1))
+    assert said == pytest.approx(255 * spread(torch.stack(pictures)).mean().item(), rel=0.3)  # of enlarged pictures
+    assert Image.open(overlay).size == Image.open(first).size
+
+
+def test_a_clean_face_is_made_worse_and_scored(client):
+    clean = Path(call(client, "/astronaut"))
+    settings = dict(scale=4, sigma_1=1, sigma_2=1, angle=0, noise=5, quality=60, seed=0)
+    worse = call(client, "/worsen", face=clean, aligned=True, **settings)
+    gallery, scores, text = call(client, "/restore_worse", face=clean, aligned=True, **settings)
+    assert [entry["caption"] for entry in gallery] == ["Truth", "Input y", "Estimate f(y)", "DifFace"]
+    assert Image.open(worse).tobytes() == Image.open(gallery[1]["image"]).tobytes()
+    lq, estimate, answer = ([float(cell) for cell in row[1:]] for row in scores["data"])
+    assert estimate[0] > lq[0] > 15 and estimate[1] > lq[1]
+    assert answer[0] > 12
+    before, after = map(float, re.search(r"‖e‖ = ([\d.]+) .* = ([\d.]+);", text).groups())
+    assert after < before
+
+
+def test_nothing_made_worse_is_nothing_lost(client):
+    clean = Path(call(client, "/astronaut"))
+    settings = dict(scale=1, sigma_1=0, sigma_2=0, angle=0, noise=0, quality=100)
+    lq = call(client, "/restore_worse", face=clean, aligned=True, **settings)[1]["data"][0]
+    assert float(lq[1]) > 35 and float(lq[2]) > 0.97
+
+
+def test_an_invented_face_follows_its_seed(client):
+    one, again, other = (images.read(call(client, "/invent", seed=seed)) for seed in (1, 1, 2))
+    assert one.tobytes() == again.tobytes() != other.tobytes()
+    assert np.asarray(one).std() > 20
+
+
+@pytest.mark.parametrize("number", ["4", "5"])
+def test_figures_are_drawn(client, number):
+    shown, files = call(client, "/figure", number=number, face=None)
+    assert min(Image.open(shown).size) > 200
+    assert [Path(file).suffix for file in files] == [".pdf", ".png", ".csv"]
+
+
+def test_tables_hold_what_the_paper_prints(client):
+    assert "23.44" in call(client, "/table", number="I")  # DifFace(SwinIR), PSNR
+    for number in ("VI", "XI"):
+        assert f"Table {number}:" in call(client, "/table", number=number)
+
+
+def test_measured_tables_stand_beside_the_printed_ones(tmp_path, monkeypatch):
+    paper = pytest.importorskip("difface.space.paper")
+    (tmp_path / "table_II.csv").write_text(
+        "data,method,PSNR,PSNR low,paper PSNR\n100 faces,DifFace(eta=0),22.516,22.1,23.49\n"
+    )
+    monkeypatch.setattr(paper, "RESULTS", tmp_path)
+    shown = paper.table_html("II")
+    assert "Measured here" in shown and "100 faces" in shown and "22.516" in shown
+    assert "Printed in the paper" in shown and "23.49" in shown
+
+
+def test_the_contraction_is_that_of_the_schedule(client):
+    betas = np.linspace(1e-4, 0.02, 1000)
+    wanted = np.sqrt(np.cumprod(1 - betas)[399])
+    assert f"is {wanted:.2f}:" in call(client, "/contraction", start=400)
 
 
 def png_header(width: int, height: int) -> bytes:
@@ -147,19 +274,69 @@ def bad_files(folder: Path, good: Path) -> list[tuple[Path, str]]:
     return [(folder / name, text) for name, (_, text) in contents.items()] + [(folder / "dot.png", "is 1x1 pixels")]
 
 
+FACE_ENDPOINTS = {
+    "/restore": "face",
+    "/answers": "face",
+    "/worsen": "face",
+    "/restore_worse": "face",
+    "/figure": "face",
+}
+PHOTO_ENDPOINTS = {"/find_faces": "photo", "/restore_photo": "photo"}
+
+
 def test_a_bad_file_is_answered_with_one_line(server, client, upload, tmp_path):
     before = (server[1] / "log").read_text()
     for path, expected in bad_files(tmp_path, upload):
-        message = refusal(client, path)
-        assert message.startswith(path.name), message
-        assert expected in message
-        assert "\n" not in message
+        for name, field in (FACE_ENDPOINTS | PHOTO_ENDPOINTS).items():
+            message = refusal(client, name, **{field: path})
+            assert message.startswith(path.name), message
+            assert expected in message
+            assert "\n" not in message
     assert "Traceback" not in (server[1] / "log").read_text().removeprefix(before)
 
 
+def odd_files(folder: Path, face: Image.Image) -> list[Path]:
+    """Pictures that are unusual, and fine."""
+    face.convert("CMYK").save(folder / "cmyk.jpg")
+    face.putalpha(200)
+    face.save(folder / "alpha.png")
+    grey = np.asarray(face.convert("L")).astype(np.uint16) * 257
+    Image.fromarray(grey).save(folder / "sixteen.png")
+    frames = [face.convert("P"), face.rotate(5).convert("P")]
+    frames[0].save(folder / "moving.gif", save_all=True, append_images=frames[1:])
+    turned = face.convert("RGB").resize((110, 90))
+    exif = turned.getexif()
+    exif[0x0112] = 6
+    turned.save(folder / "portrait.jpg", exif=exif)
+    return [folder / name for name in ("cmyk.jpg", "alpha.png", "sixteen.png", "moving.gif", "portrait.jpg")]
+
+
+def test_unusual_pictures_are_restored(client, upload, tmp_path):
+    for path in odd_files(tmp_path, Image.open(upload).copy()):
+        result = Image.open(restore(client, path)[FILE])
+        assert result.size == (90, 110), path.name
+
+
 def test_no_picture_and_no_seed(client, upload):
-    assert "no picture is chosen" in refusal(client, None)
-    assert "the seed is empty" in refusal(client, upload, seed=None)
+    for name, field in {
+        "/restore": "face",
+        "/answers": "face",
+        "/restore_worse": "face",
+        "/restore_photo": "photo",
+    }.items():
+        assert "no picture is chosen" in refusal(client, name, **{field: None})
+    assert "the seed is empty" in refusal(client, "/restore", face=upload, seed=None)
+
+
+def test_every_event_has_a_name(client):
+    dependencies = client.config["dependencies"]
+    assert dependencies
+    assert all(event["api_name"] and event["api_name"] != "lambda" for event in dependencies)
+    public = {event["api_name"] for event in dependencies if event["api_visibility"] == "public"}
+    assert public == {
+        "restore", "find_faces", "restore_photo", "answers", "worsen", "restore_worse", "astronaut", "invent", "figure",
+        "table", "contraction",
+    }  # fmt: skip
 
 
 def test_nothing_on_the_page_comes_from_elsewhere(server):
@@ -174,3 +351,13 @@ def test_unknown_profile_is_refused(monkeypatch, capsys):
         app.main()
     assert caught.value.code == 2
     assert "'nonesuch' (choose from" in capsys.readouterr().err
+
+
+def test_unknown_profile_of_the_environment_is_refused(monkeypatch, capsys):
+    app = pytest.importorskip("app")
+    monkeypatch.setattr(sys, "argv", ["app.py"])
+    monkeypatch.setenv("DIFFACE_PROFILE", "nonesuch")
+    with pytest.raises(SystemExit) as caught:
+        app.main()
+    assert caught.value.code == 2
+    assert "DIFFACE_PROFILE is 'nonesuch'; tiny and ffhq512 are accepted" in capsys.readouterr().err

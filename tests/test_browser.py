@@ -1,4 +1,4 @@
-"""The page in a real browser, without the internet: an example is restored, and nothing goes wrong on the console."""
+"""The page in a real browser, without the internet: what a visitor does, and nothing goes wrong on the console."""
 
 import shutil
 import socket
@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 pytest.importorskip("gradio", reason="gradio is not installed")
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
 from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,6 +38,7 @@ def address(astronaut_face, tmp_path_factory):
     examples = tmp_path_factory.mktemp("examples")
     astronaut_face.save(examples / "1.png")
     astronaut_face.resize((16, 16)).resize((64, 64)).save(examples / "2.png")
+    shutil.copytree(ROOT / "assets" / "examples" / "photos", examples / "photos")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -91,23 +94,147 @@ def severe(browser) -> list[str]:
     return [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
 
 
+def open_tab(browser, name: str) -> None:
+    xpath = f"//button[@role='tab' and normalize-space()='{name}']"
+    WebDriverWait(browser, 20).until(lambda b: any(e.is_displayed() for e in b.find_elements(By.XPATH, xpath)), name)
+    next(e for e in browser.find_elements(By.XPATH, xpath) if e.is_displayed()).click()
+
+
+def assert_fits_and_is_described(browser, folder: Path, name: str) -> None:
+    """At both widths nothing sticks out, and every picture that is shown has an alternative text; a screenshot is kept."""
+    for width in (1280, 390):
+        set_width(browser, width)
+        WebDriverWait(browser, 5).until(
+            lambda b, width=width: b.execute_script("return document.documentElement.scrollWidth") <= width, name
+        )
+        screenshot(browser, folder / f"{name}_{width}.png")
+        shown = [image for image in browser.find_elements(By.TAG_NAME, "img") if image.is_displayed()]
+        assert all(image.get_attribute("alt") for image in shown)
+    set_width(browser, 1280)
+
+
+def handle(browser, css: str):
+    """The handle of a before/after slider."""
+    return find(browser, f"{css} [data-testid=slider]")
+
+
 def test_restore_an_example(browser, address, tmp_path):
     set_width(browser, 1280)
     browser.get(address)
-    click(browser, "#examples button img")
+    assert "embedded small model" in find(browser, "#banner").text
+    click(browser, "#face-examples button img")
     find(browser, "#face img")
     click(browser, "#restore")
     wait_for_text(browser, "#summary", "5 network calls from N = 250")
     assert len(browser.find_elements(By.CSS_SELECTOR, "#result img")) == 2
+    find(browser, "#seen img")
     find(browser, "#estimate img")
-    link = find(browser, "#download")
-    assert link.is_enabled()
-    screenshot(browser, tmp_path / "wide.png")
+    WebDriverWait(browser, 5).until(lambda b: find(b, "#download").is_enabled(), "download")
+    before = handle(browser, "#result").location["x"]
+    webdriver.ActionChains(browser).drag_and_drop_by_offset(handle(browser, "#result"), 80, 0).perform()
+    assert handle(browser, "#result").location["x"] > before + 40
+    assert_fits_and_is_described(browser, tmp_path, "restore")
+    assert severe(browser) == []
 
-    set_width(browser, 390)
-    find(browser, "#result img")
-    assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
-    screenshot(browser, tmp_path / "narrow.png")
+
+def test_the_main_path_by_keyboard_alone(browser, address):
+    set_width(browser, 1280)
+    browser.get(address)
+    find(browser, "#restore")
+
+    def tab_to(test: str) -> None:
+        for _ in range(60):
+            webdriver.ActionChains(browser).send_keys(Keys.TAB).perform()
+            if browser.execute_script(f"return Boolean(document.activeElement.closest('{test}'))"):
+                return
+        raise AssertionError(f"{test} was not reached")
+
+    tab_to("#face-examples button")
+    webdriver.ActionChains(browser).send_keys(Keys.ENTER).perform()
+    find(browser, "#face img")
+    tab_to("#restore")
+    webdriver.ActionChains(browser).send_keys(Keys.ENTER).perform()
+    wait_for_text(browser, "#summary", "5 network calls from N = 250")
+    tab_to("#result [data-testid=slider]")
+    before = handle(browser, "#result").location["x"]
+    webdriver.ActionChains(browser).send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT).perform()
+    assert handle(browser, "#result").location["x"] > before + 20
+    tab_to("#download")
+    assert severe(browser) == []
+
+
+def test_restore_a_photo_with_several_faces(browser, address, tmp_path):
+    set_width(browser, 1280)
+    browser.get(address)
+    open_tab(browser, "Whole photo")
+    find(browser, "#photo-examples button img")
+    browser.find_elements(By.CSS_SELECTOR, "#photo-examples button img")[-1].click()  # the wall of six
+    wait_for_text(browser, "#photo-summary", "faces were found")
+    boxes = browser.find_elements(By.CSS_SELECTOR, "#photo-faces input[type=checkbox]")
+    assert len(boxes) >= 3 and all(box.is_selected() for box in boxes)
+    boxes[0].click()
+    click(browser, "#photo-large input")
+    click(browser, "#photo-restore")
+    wait_for_text(browser, "#photo-summary", f"{len(boxes) - 1} faces were restored")
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#photo-result img")) == 2
+    assert_fits_and_is_described(browser, tmp_path, "photo")
+    assert severe(browser) == []
+
+
+def test_several_answers_and_the_certainty_map(browser, address, tmp_path):
+    set_width(browser, 1280)
+    browser.get(address)
+    open_tab(browser, "Several answers")
+    click(browser, "#answers-face-examples button img")
+    find(browser, "#answers-face img")
+    click(browser, "#answer")
+    wait_for_text(browser, "#certainty", "The 4 answers all fit the photo")
+    assert "grey levels" in find(browser, "#certainty").text
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#map img")) == 2
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#answers .thumbnail-item img")) == 4
+    assert_fits_and_is_described(browser, tmp_path, "answers")
+    assert severe(browser) == []
+
+
+def test_make_a_face_worse_and_restore_it(browser, address, tmp_path):
+    set_width(browser, 1280)
+    browser.get(address)
+    open_tab(browser, "Make it worse")
+    click(browser, "#astronaut")
+    find(browser, "#worse img")
+    click(browser, "#restore-worse")
+    wait_for_text(browser, "#worse-summary", "shrinks that to")
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#worse-answers .thumbnail-item img")) == 4
+    assert_fits_and_is_described(browser, tmp_path, "worse")
+    assert severe(browser) == []
+
+
+def test_a_figure_a_table_and_how_it_works(browser, address, tmp_path):
+    set_width(browser, 1280)
+    browser.get(address)
+    open_tab(browser, "The paper")
+    wait_for_text(browser, "#table", "Table I:")
+    click(browser, "#draw")
+    find(browser, "#figure img")
+    assert_fits_and_is_described(browser, tmp_path, "paper")
+    open_tab(browser, "How it works")
+    wait_for_text(browser, "#curve", "of the estimate's error is left")
+    assert_fits_and_is_described(browser, tmp_path, "about")
+    assert severe(browser) == []
+
+
+def test_a_picture_without_faces_is_offered_as_one_face(browser, address, tmp_path):
+    Image.new("RGB", (300, 200), "grey").save(tmp_path / "wall.png")
+    set_width(browser, 1280)
+    browser.get(address)
+    open_tab(browser, "Whole photo")
+    find(browser, "#photo-restore")
+    browser.find_element(By.CSS_SELECTOR, "#photo input[type=file]").send_keys(str(tmp_path / "wall.png"))
+    wait_for_text(browser, "#photo-summary", "No face was found")
+    click(browser, "#photo-as-face")
+    find(browser, "#face img")
+    click(browser, "#restore")
+    wait_for_text(browser, "#summary", "the file has the 300 × 200")
     assert severe(browser) == []
 
 

@@ -6,7 +6,6 @@ from PIL import Image
 from scipy import ndimage
 
 from difface import faces
-from difface.weights import WeightMissing
 from eval.gallery import ASTRONAUT_POINTS, astronaut_face
 
 
@@ -27,12 +26,14 @@ def test_nothing_where_there_is_no_face(onnx):
     assert faces.find_faces(Image.fromarray(noise)) == []
 
 
-def test_without_weights_the_error_says_how_to_get_them(monkeypatch, tmp_path, astronaut_photo):
+def test_without_weights_the_cascade_finds_the_face_by_its_box(monkeypatch, tmp_path, astronaut_photo):
     monkeypatch.setenv("DIFFACE_WEIGHTS", str(tmp_path))
     monkeypatch.setenv("DIFFACE_CACHE", str(tmp_path))
-    faces._detector.cache_clear()
-    with pytest.raises(WeightMissing, match="scrfd_2.5g_bnkps.onnx"):
-        faces.find_faces(astronaut_photo)
+    assert faces.detector_name() == "LBP cascade"
+    (face,) = faces.find_faces(astronaut_photo)
+    left, top, right, bottom = face.box
+    assert face.points is None and 0.5 <= face.score <= 1
+    assert all(left < x < right and top < y < bottom for x, y in ASTRONAUT_POINTS)
 
 
 @pytest.mark.parametrize("turn", [0.0, 0.3])
@@ -70,7 +71,9 @@ def test_paste_is_the_inverse_of_align(astronaut_photo, size):
     """A crop that is pasted back unchanged lies where it was, to a small part of a pixel, and touches nothing else."""
     photo = np.asarray(astronaut_photo)
     crop = np.asarray(faces.align(astronaut_photo, ASTRONAUT_POINTS, size))
-    pasted = faces.paste(photo, crop, ASTRONAUT_POINTS).astype(float)
+    changed = photo.copy()
+    faces.paste(changed, crop, ASTRONAUT_POINTS)
+    pasted = changed.astype(float)
     inner = (slice(80, 160), slice(180, 270))
     for axis in (0, 1):
         offsets = [np.eye(3)[axis] * step for step in (-0.25, 0, 0.25)]

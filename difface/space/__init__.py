@@ -1,0 +1,1 @@
+"""The Space: a Gradio page, one file per tab. `build` puts the tabs together, `app.py` serves them."""

@@ -1,0 +1,126 @@
+"""The tab that makes several answers to one face, and maps where they agree."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import gradio as gr
+import torch
+
+from difface import certainty, images, profiles
+from difface.pipeline import DifFaceOutput
+from difface.schedulers import FAST_CALLS
+from difface.space import running, shared, widgets
+
+MOST = 8
+"""Answers at most."""
+
+
+def tab(profile: profiles.Profile, examples: Path) -> None:
+    """Draw the tab."""
+    gr.Markdown(
+        "Many faces fit one bad photo. Make several answers, and see on the **certainty map** where they agree and where the "
+        "model invents."
+    )
+    with gr.Row():
+        with gr.Column(min_width=300):
+            face = widgets.picture("A face", examples, "answers-face")
+            aligned = widgets.aligned()
+            run, cancel = widgets.buttons("Make answers", "answer")
+            count = gr.Slider(2, MOST, 4, step=1, label="Answers")
+            start = widgets.start(profile)
+            with gr.Accordion("Advanced", open=False):
+                seed = widgets.seed()
+        with gr.Column(min_width=300):
+            outputs = _outputs()
+    answered = run.click(
+        answerer(profile.name),
+        [face, aligned, count, start, seed],
+        outputs,
+        api_name="answers",
+        api_description="Answers k = 0, 1, ... have seed + k; the map is the standard deviation over them at every pixel.",
+        show_progress_on=outputs[0],
+        scroll_to_output=True,
+        **shared.QUEUE,
+    )
+    widgets.after(answered, cancel, outputs[1])
+
+
+def _outputs() -> list[gr.components.Component]:
+    """The map over the first answer, what it means, and all answers."""
+    certainty_map = gr.ImageSlider(
+        label="Certainty map",
+        format="png",
+        interactive=False,
+        max_height=shared.SHOWN,
+        buttons=["fullscreen"],
+        elem_id="map",
+    )
+    gr.HTML(_legend(), padding=False)
+    status = widgets.status("certainty")
+    gallery = gr.Gallery(
+        label="Answers",
+        format="png",
+        columns=4,
+        height="auto",
+        object_fit="contain",
+        interactive=False,
+        elem_id="answers",
+        elem_classes="gallery",
+    )
+    return [certainty_map, status, gallery]
+
+
+def _legend() -> str:
+    """The map's scale."""
+    colours = [images.to_uint8(row.view(3, 1, 1))[0, 0] for row in certainty.palette()[::51]]
+    stops = ", ".join(f"rgb({r}, {g}, {b})" for r, g, b in colours)
+    most = f"±{certainty.FULL * 255:.0f} grey levels or more: the model invents"
+    return (
+        f'<div class="legend"><span>±0: all agree</span><span class="scale" style="background: linear-gradient(to right, {stops})">'
+        f"</span><span>{most}</span></div>"
+    )
+
+
+def answerer(profile: str) -> Callable:
+    """The function behind the button."""
+
+    @shared.on_gpu
+    def answers(face: str | None, aligned: bool, count: int, start: int, seed: int) -> Iterator[tuple]:
+        """Several answers to one face, and where they differ."""
+        with shared.one_line():
+            picture, seed = shared.read(face), shared.whole(seed, "seed", 0, shared.MAX_SEED)
+            yield None, widgets.under_way("Loading the networks"), None
+            size = shared.pipeline_for(profile).size
+            crop, note = shared.aligned_face(picture, aligned, size)
+            seen = images.fit_square(images.to_tensors(crop)[0], size)
+
+            def work(report: Callable) -> tuple[torch.Tensor, list[str]]:
+                return running.within_memory(
+                    lambda device, batch: _answers(seen, profile, start, seed, count, device, batch, report), count
+                )
+
+            run = running.Run(work)
+            yield from run.steps(lambda step: (None, widgets.under_way("Drawing the answers", step), None))
+            result, notes = run.result()
+            values = certainty.spread(result)
+            overlay = certainty.heat_map(values, result[0])
+            pictures = [(shared.enlarged(answer), f"Seed {seed + k}") for k, answer in enumerate(result)]
+            text = widgets.note(note, *notes, certainty.sentence(values, count))
+            yield (pictures[0][0], shared.enlarged(overlay)), text, pictures
+
+    return answers
+
+
+def _answers(
+    seen: torch.Tensor, profile: str, start: int, seed: int, count: int, device: str, batch: int, report: Callable
+) -> torch.Tensor:
+    """(count, 3, H, H) in [0, 1], `batch` at once."""
+    parts: list[DifFaceOutput] = []
+    for first in range(0, count, batch):
+        generators = shared.generators(seed, count)[first : first + batch]
+        pipeline = shared.pipeline_for(profile, start=start, device=device)
+        follow = running.follower(report, -(-count // batch) * FAST_CALLS, len(parts) * FAST_CALLS)
+        parts.append(
+            pipeline(seen, generator=generators, num_images_per_input=len(generators), output_type="pt", **follow)
+        )
+    return torch.cat([part.images for part in parts])

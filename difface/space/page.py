@@ -1,0 +1,64 @@
+"""The page: its head, its tabs, and how it looks."""
+
+from pathlib import Path
+
+import gradio as gr
+
+from difface import profiles
+from difface.space import about, answers, paper, photo, restore, shared, worse
+
+CLEANING = (300, 1800)
+"""Files older than the second number of seconds are deleted, looked for as often as the first says."""
+MAX_WAITING = 40
+THEME = gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])  # no font is fetched
+STYLE = Path(__file__).with_name("page.css")
+SCRIPT = Path(__file__).with_name("page.js")
+
+HEAD = """
+# DifFace Studio
+Restores a blurred, noisy or compressed **face**: a plain network makes a rough estimate, then a diffusion model that knows faces
+draws the details. It **makes up** what the picture does not show: a restored face is no evidence of anyone's identity.
+"""
+BANNER = "Answered by **{name}** at **{size} × {size} pixels**{enlarged}. {note}"
+SMALL = "It is meant for small faces: a large, sharp photo comes back softer than it was."
+FOOT = """
+Nothing you upload is kept: it is used for your request only, and deleted from this server within {minutes} minutes. Method: DifFace
+(Yue and Loy, TPAMI 2024), on Hugging Face diffusers. Weights: {licence}.
+"""
+NAMES = {"tiny": "the embedded small model (tiny)", "ffhq512": "the paper's models (ffhq512)"}
+
+
+def build(profile_name: str = "tiny", examples: Path = shared.EXAMPLES) -> gr.Blocks:
+    """The page.
+
+    Args:
+        profile_name: of `shared.PROFILES`; its networks are loaded by the first request.
+        examples: folder of faces to click on, with whole photos in its folder photos; may be empty or missing.
+    """
+    profile, minutes = profiles.profile(profile_name), sum(CLEANING) // 60
+    if shared.spaces is not None:
+        shared.pipeline_for(profile_name)  # ZeroGPU forks: what a request loads is gone after it
+    with gr.Blocks(title="DifFace Studio", analytics_enabled=False, delete_cache=CLEANING) as page:
+        gr.Markdown(HEAD, elem_classes="head")
+        gr.Markdown(_banner(profile), elem_classes="banner", elem_id="banner")
+        with gr.Tabs() as tabs:
+            with gr.Tab("Restore a face", id="restore"):
+                single = restore.tab(profile, examples)
+            with gr.Tab("Whole photo", id="photo"):
+                photo.tab(profile, examples / "photos", single, tabs)
+            with gr.Tab("Several answers", id="answers"):
+                answers.tab(profile, examples)
+            with gr.Tab("Make it worse", id="worse"):
+                worse.tab(profile)
+            with gr.Tab("The paper", id="paper"):
+                paper.tab(profile)
+            with gr.Tab("How it works", id="about"):
+                about.tab(profile, minutes)
+        gr.Markdown(FOOT.format(minutes=minutes, licence=profile.licence), elem_classes="foot")
+    return page.queue(max_size=MAX_WAITING, default_concurrency_limit=1)
+
+
+def _banner(profile: profiles.Profile) -> str:
+    small = profile.size < 128
+    enlarged = "; what you see here is enlarged" if profile.size < shared.SHOWN else ""
+    return BANNER.format(name=NAMES[profile.name], size=profile.size, enlarged=enlarged, note=SMALL if small else "")

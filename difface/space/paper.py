@@ -1,0 +1,175 @@
+"""The tab that draws the paper's figures from a face of the visitor's choice, and shows its tables."""
+
+import html
+from collections.abc import Callable
+from pathlib import Path
+
+import gradio as gr
+import pandas as pd
+import torch
+
+from difface import images, profiles
+from difface.space import shared, widgets
+
+FIGURES = [
+    ("Fig. 3: reconstruction", "3"),
+    ("Fig. 4: contraction over t", "4"),
+    ("Fig. 5: the error contracts", "5"),
+    ("Fig. 6: several N", "6"),
+    ("Fig. 7a: scores over N", "7a"),
+    ("Fig. 7b: scores over s", "7b"),
+    ("Fig. 8: several η", "8"),
+]
+STEPS = 20
+"""Length of the DDIM grid of a live figure; the paper's is 250."""
+STARTS = (100, 200, 300, 400, 600)
+"""N in the figures that take several: at `STEPS` each leaves two network calls or more."""
+RESULTS = shared.ROOT / "eval" / "results"
+"""Where measured tables are, table_N.csv; a table that is not there shows the printed numbers only."""
+TABLES = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI"]
+
+
+def tab(profile: profiles.Profile) -> None:
+    """Draw the tab."""
+    gr.Markdown(
+        f"**Figures 3 to 8, live**, on a clean face of your choice (or the astronaut), with {STEPS} DDIM steps instead of the "
+        "paper's 250. It takes some seconds."
+    )
+    with gr.Row():
+        with gr.Column(min_width=300, scale=1):
+            face = widgets.picture("A clean face (optional)", shared.EXAMPLES / "none", "paper-face", height=240)
+            aligned = widgets.aligned()
+            number = gr.Dropdown(FIGURES, value="5", label="Figure", elem_id="figure-number")
+            run = gr.Button("Draw", variant="primary", elem_id="draw")
+        with gr.Column(min_width=300, scale=2):
+            drawn = gr.Image(
+                label="Figure", format="png", interactive=False, buttons=["fullscreen", "download"], elem_id="figure"
+            )
+            files = gr.File(label="As PDF, PNG and CSV", file_count="multiple", interactive=False)
+    run.click(
+        drawer(profile.name),
+        [number, face, aligned],
+        [drawn, files],
+        api_name="figure",
+        api_description="A figure of the paper, drawn from a clean face, and its files.",
+        show_progress_on=drawn,
+        **shared.QUEUE,
+    )
+    gr.Markdown("**Tables I to XI**: what the paper prints, and beside it what was measured here, where it was.")
+    table = gr.Dropdown(TABLES, value="I", label="Table", elem_id="table-number")
+    shown = gr.HTML(table_html("I"), elem_id="table", padding=False)
+    table.change(table_html, table, shown, api_name="table", queue=False, show_progress="hidden")
+
+
+def drawer(profile: str) -> Callable:
+    """The function behind the button."""
+
+    @shared.on_gpu
+    def figure(number: str, face: str | None, aligned: bool) -> tuple[str, list[str]]:
+        """Draw a figure."""
+        from eval.figures import FIGURES as FUNCTIONS  # matplotlib takes its time: only for those who ask
+        from eval.figures import save
+
+        with shared.one_line():
+            faces = _faces(face, aligned, profiles.profile(profile).size)
+            drawn, table = FUNCTIONS[number](faces, _make, profile, **_options(number))
+            pdf, png, csv = save(drawn, table, shared.result_folder(), f"figure_{number}")
+            return str(png), [str(pdf), str(png), str(csv)]
+
+    return figure
+
+
+def _make(profile: str, estimator: str | None, scheduler: str):
+    """A pipeline on the shared networks, for the figures."""
+    return shared.pipeline_for(profile, estimator, scheduler)
+
+
+def _options(number: str) -> dict:
+    """What a live figure is drawn with: few steps, one face, and only scores that one face has."""
+    options = {} if number == "4" else {"steps": STEPS}
+    if number in ("3", "6", "7a"):
+        options["starts"] = STARTS
+    if number in ("3", "6", "7a", "7b", "8"):
+        options["metrics"] = ("PSNR", "SSIM")
+    return options
+
+
+def _faces(face: str | None, aligned: bool, size: int):
+    """The visitor's face or the astronaut, made worse at the middle level of the examples."""
+    from difface.degradation import degrade
+    from eval.figures import Faces
+    from eval.gallery import EXAMPLES, astronaut_face
+
+    if face:
+        picture, _ = shared.aligned_face(shared.read(face), aligned, size)
+    else:
+        picture = astronaut_face(size)
+    hq = images.fit_square(images.to_tensors(picture)[0], size)
+    lq = degrade(hq, EXAMPLES["middle"], torch.Generator().manual_seed(0))
+    return Faces(("face",), hq[None], lq[None])
+
+
+def table_html(number: str) -> str:
+    """A table of the paper: printed numbers, measured ones where there are, and notes.
+
+    Args:
+        number: "I" to "XI".
+    """
+    from eval import paper
+
+    printed = paper.table(number)
+    parts = [f"<h4>Table {number}: {_text(printed.caption)}</h4>"]
+    measured = RESULTS / f"table_{number}.csv"
+    if measured.is_file():
+        parts += _measured(measured)
+    else:
+        parts.append("<p>Not measured here yet.</p>")
+    for block in printed.blocks:
+        place = block.name or printed.setting.data or "data not stated"
+        head = ["", *(_head(column) for column in printed.columns)]
+        rows = [[row.method, *map(_number, row.values, (c.digits for c in printed.columns))] for row in block.rows]
+        parts += [f"<p><b>Printed in the paper</b> ({_text(place)})</p>", _grid(head, rows)]
+    notes = "".join(f"<li>{_text(note)}</li>" for note in printed.notes)
+    return "".join(parts) + (
+        f"<details><summary>Notes on the printed numbers</summary><ul>{notes}</ul></details>" if notes else ""
+    )
+
+
+def _measured(path: Path) -> list[str]:
+    """Blocks of a results file: its columns but for the printed ones, intervals in brackets."""
+    frame = pd.read_csv(path)
+    names = [
+        name
+        for name in frame.columns
+        if name not in ("data", "method")
+        and not name.startswith("paper ")
+        and not name.endswith((" low", " high", " p"))
+    ]
+    names = [name for name in names if frame[name].notna().any()]
+    parts = []
+    for data, block in frame.groupby("data", sort=False):
+        rows = [[row["method"], *(_number(row[name], 3) for name in names)] for _, row in block.iterrows()]
+        parts += [f"<p><b>Measured here</b> ({_text(str(data))})</p>", _grid(["", *names], rows)]
+    return parts
+
+
+def _head(column) -> str:
+    arrow = {True: " ↑", False: " ↓", None: ""}[column.higher_is_better]
+    return column.name + arrow + (f" ({column.unit})" if column.unit else "")
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "n/a" if value is None or pd.isna(value) else f"{value:.{digits}f}"
+
+
+def _grid(head: list[str], rows: list[list[str]]) -> str:
+    top = "".join(f"<th scope='col'>{_text(cell)}</th>" for cell in head)
+    body = "".join(
+        f"<tr><th scope='row'>{_text(first)}</th>{''.join(f'<td>{_text(cell)}</td>' for cell in rest)}</tr>"
+        for first, *rest in rows
+    )
+    return f"<div class='grid' tabindex='0'><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
+
+
+def _text(text: str) -> str:
+    return html.escape(text)

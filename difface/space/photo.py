@@ -1,0 +1,159 @@
+"""The tab that restores the faces of a whole photo: find, choose, restore, put back."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import gradio as gr
+from PIL import Image
+
+from difface import faces, profiles
+from difface.photo import LARGEST, numbered, restore_photo
+from difface.space import running, shared, widgets
+from difface.space.restore import Tab
+
+NOTHING_CHOSEN = "no face is ticked; one or more of those found are accepted: tick those to restore."
+
+
+def tab(profile: profiles.Profile, examples: Path, single: Tab, tabs: gr.Tabs) -> None:
+    """Draw the tab.
+
+    Args:
+        profile: whose networks.
+        examples: folder of photos to click on.
+        single: the tab that takes a picture without a face that is found.
+        tabs: all of them, to go there.
+    """
+    gr.Markdown("Choose a photo: its faces are found and numbered. Untick those to leave alone, and press *Restore*.")
+    found = gr.State()  # how many faces were found; None until then
+    with gr.Row():
+        with gr.Column(min_width=300):
+            photo = widgets.picture("A photo", examples, "photo")
+            numbers = gr.CheckboxGroup([], label="Faces to restore", type="value", elem_id="photo-faces")
+            as_face = gr.Button("Restore it as one aligned face instead", visible=False, elem_id="photo-as-face")
+            run, cancel = widgets.buttons("Restore", "photo-restore")
+            scale = gr.Radio([("Same size", 1), ("Twice the size", 2)], value=1, label="Size of the result")
+            start = widgets.start(profile)
+            large = gr.Checkbox(
+                False,
+                label="Large faces too",
+                info=f"Faces of more than {LARGEST * profile.size:.0f} pixels come back softer than they were.",
+                elem_id="photo-large",
+            )
+            with gr.Accordion("Advanced", open=False):
+                seed = widgets.seed()
+        with gr.Column(min_width=300):
+            boxes = gr.Image(
+                label="Faces found", format="png", interactive=False, buttons=["fullscreen"], elem_id="photo-boxes"
+            )
+            outputs, download = _outputs()
+    photo.change(
+        finder(),
+        photo,
+        [boxes, numbers, outputs[1], found, as_face],
+        api_name="find_faces",
+        api_description="The faces of a photo, numbered.",
+        show_progress_on=boxes,
+        **shared.QUEUE,
+    )
+    restored = run.click(
+        photo_restorer(profile.name),
+        [photo, numbers, scale, start, large, seed, found],
+        outputs,
+        api_name="restore_photo",
+        api_description="Restore faces of a photo, by the numbers of /find_faces; all of them if that was not called before.",
+        show_progress_on=outputs[0],
+        scroll_to_output=True,
+        **shared.QUEUE,
+    )
+    widgets.after(restored, cancel, outputs[1], download)
+    as_face.click(
+        lambda photo: (photo, True, gr.Tabs(selected="restore")),
+        photo,
+        [single.face, single.aligned, tabs],
+        api_name="as_one_face",
+        api_visibility="private",
+        queue=False,
+    )
+
+
+def _outputs() -> tuple[list[gr.components.Component], gr.DownloadButton]:
+    pair = gr.ImageSlider(
+        label="Before and after",
+        format="png",
+        interactive=False,
+        max_height=640,
+        buttons=["fullscreen"],
+        elem_id="photo-result",
+    )
+    status = widgets.status("photo-summary")
+    download = gr.DownloadButton("Download (PNG)", interactive=False, elem_id="photo-download")
+    return [pair, status, download], download
+
+
+def finder() -> Callable:
+    """The function behind a new photo."""
+
+    def find_faces(photo: str | None) -> tuple:
+        """Find and number the faces."""
+        if not photo:
+            return None, gr.update(choices=[], value=[]), "", None, gr.update(visible=False)
+        with shared.one_line():
+            picture = shared.read(photo)
+            found = faces.find_faces(picture)
+            choices = [(f"{k} ({face.score:.0%})", k) for k, face in enumerate(found, 1)]
+            ticked = gr.update(choices=choices, value=[k for _, k in choices])
+            return numbered(picture, found), ticked, _found(len(found)), len(found), gr.update(visible=not found)
+
+    return find_faces
+
+
+def _found(count: int) -> str:
+    """What was found, for the status."""
+    if count == 0:
+        return widgets.note(
+            "No face was found. A photo with larger, upright faces may help; if the picture is one face that fills it, "
+            "restore it as one aligned face."
+        )
+    faces_found = "1 face was found" if count == 1 else f"{count} faces were found"
+    return widgets.note(f"{faces_found} by {faces.detector_name()}; in brackets, how sure it is.")
+
+
+def photo_restorer(profile: str) -> Callable:
+    """The function behind the button."""
+
+    @shared.on_gpu
+    def restore_photo_(
+        photo: str | None, numbers: list[int], scale: int, start: int, large: bool, seed: int, found: int | None
+    ) -> Iterator[tuple]:
+        """Restore the faces of a photo."""
+        with shared.one_line():
+            picture, seed = shared.read(photo), shared.whole(seed, "seed", 0, shared.MAX_SEED)
+            if found and not numbers:
+                raise ValueError(NOTHING_CHOSEN)
+            yield None, widgets.under_way("Finding the faces"), None
+            chosen = _chosen(picture, numbers)
+
+            def attempt(report: Callable, device: str) -> tuple[Image.Image, dict]:
+                pipeline = shared.pipeline_for(profile, start=start, device=device)
+                return restore_photo(pipeline, picture, chosen, seed=seed, scale=scale, large=large, progress=report)
+
+            run = running.Run(lambda report: running.within_memory(lambda device, _: attempt(report, device)))
+            yield from run.steps(lambda step: (None, widgets.under_way("Restoring the faces", step), None))
+            (result, info), notes = run.result()
+            file = shared.save(result, photo, info, profile, seed)
+            before = picture if scale == 1 else picture.resize(result.size, Image.Resampling.LANCZOS)
+            yield (before, result), widgets.note(_summary(info["faces"], result), *info["notes"], *notes), file
+
+    return restore_photo_
+
+
+def _summary(count: int, result: Image.Image) -> str:
+    if count == 0:
+        return "No face was restored; tick Large faces too for those that are larger than the model works at."
+    faces_restored = "1 face was" if count == 1 else f"{count} faces were"
+    return f"{faces_restored} restored; the rest is as it was. The file is {result.width} × {result.height} pixels."
+
+
+def _chosen(picture: Image.Image, numbers: list[int]) -> list[faces.Face] | None:
+    """The faces of these numbers; None for all, to be found later."""
+    return [face for k, face in enumerate(faces.find_faces(picture), 1) if k in numbers] if numbers else None

@@ -1,0 +1,200 @@
+"""The tab that restores one face, live."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import gradio as gr
+import torch
+from PIL import Image
+
+from difface import images, profiles
+from difface.pipeline import DEFAULT_ETA, DEFAULT_STEPS, DifFaceOutput
+from difface.schedulers import FAST_CALLS
+from difface.space import running, shared, widgets
+
+SCHEDULERS = [
+    ("DPM-Solver++, the fast one", "dpm++"),
+    ("DPM-Solver++ SDE", "dpm++sde"),
+    ("UniPC", "unipc"),
+    ("DDIM, the paper's", "ddim"),
+]
+DDIM_STEPS = [20, 50, 100, 250, 500, 1000]
+
+
+class Tab(NamedTuple):
+    """Fields that another tab fills."""
+
+    face: gr.Image
+    aligned: gr.Checkbox
+
+
+def tab(profile: profiles.Profile, examples: Path) -> Tab:
+    """Draw the tab."""
+    gr.Markdown("Choose a face, press *Restore*, and move the slider across the result.")
+    with gr.Row():
+        with gr.Column(min_width=300):
+            face = widgets.picture("A face", examples, "face")
+            aligned = widgets.aligned()
+            run, cancel = widgets.buttons("Restore", "restore")
+            start = widgets.start(profile)
+            advanced = _advanced(profile)
+        with gr.Column(min_width=300):
+            outputs, download = _outputs()
+    restored = run.click(
+        restorer(profile.name),
+        [face, aligned, start, *advanced],
+        outputs,
+        api_name="restore",
+        api_description="Restore one face. `eta` and `steps` are for the sampler ddim, `calls` for the others.",
+        show_progress_on=outputs[0],
+        scroll_to_output=True,
+        **shared.QUEUE,
+    )
+    widgets.after(restored, cancel, outputs[3], download)
+    return Tab(face, aligned)
+
+
+def _advanced(profile: profiles.Profile) -> list[gr.components.Component]:
+    """The settings that most visitors leave alone, in the order in which `restore` takes them."""
+    with gr.Accordion("Advanced", open=False):
+        scheduler = gr.Dropdown(SCHEDULERS, value="dpm++", label="Sampler")
+        calls = gr.Slider(2, 50, FAST_CALLS, step=1, label="Network calls", info="Five are enough.")
+        steps = gr.Dropdown(
+            DDIM_STEPS,
+            value=DEFAULT_STEPS,
+            visible=False,
+            label="DDIM steps",
+            info="Of the whole chain of 1000; those below N are taken, so N = 400 and 250 steps make 100 network calls.",
+        )
+        eta = gr.Slider(
+            0,
+            1,
+            DEFAULT_ETA,
+            step=0.05,
+            visible=False,
+            label="η",
+            info="Fresh noise per step: 0 is none (DDIM), 1 is DDPM.",
+        )
+        estimator = gr.Dropdown(
+            list(profile.estimators), label="Estimator", info="The network that makes the rough estimate."
+        )
+        seed = widgets.seed()
+    scheduler.change(
+        _fit_fields,
+        scheduler,
+        [calls, steps, eta],
+        api_name="fit_fields",
+        api_visibility="private",
+        queue=False,
+        show_progress="hidden",
+    )
+    return [scheduler, calls, steps, eta, estimator, seed]
+
+
+def _fit_fields(scheduler: str) -> tuple[dict, dict, dict]:
+    """Show the fields that a sampler has; one that is hidden goes back to its default."""
+    is_ddim = scheduler == "ddim"
+    return gr.update(visible=not is_ddim), gr.update(visible=is_ddim), gr.update(visible=is_ddim, value=DEFAULT_ETA)
+
+
+def _outputs() -> tuple[list[gr.components.Component], gr.DownloadButton]:
+    """What a request shows, in the order in which `restore` returns it, and the last of them."""
+    pair = gr.ImageSlider(
+        label="Before and after",
+        format="png",
+        interactive=False,
+        max_height=shared.SHOWN,
+        buttons=["fullscreen"],
+        elem_id="result",
+    )
+    status = widgets.status("summary")
+    download = gr.DownloadButton("Download (PNG)", interactive=False, elem_id="download")
+    with gr.Row(elem_classes="pair"):
+        seen = gr.Image(
+            label="As the model saw it",
+            format="png",
+            interactive=False,
+            buttons=[],
+            elem_id="seen",
+            min_width=140,
+        )
+        estimate = gr.Image(
+            label="Estimate f(y)",
+            format="png",
+            interactive=False,
+            buttons=[],
+            elem_id="estimate",
+            min_width=140,
+        )
+    return [pair, seen, estimate, status, download], download
+
+
+def restorer(profile: str) -> Callable:
+    """The function behind the button."""
+
+    @shared.on_gpu
+    def restore(
+        face: str | None,
+        aligned: bool,
+        start: int,
+        scheduler: str,
+        calls: int,
+        steps: int,
+        eta: float,
+        estimator: str,
+        seed: int,
+    ) -> Iterator[tuple]:
+        """Restore one face, and show how it comes about."""
+        with shared.one_line():
+            picture, seed = shared.read(face), shared.whole(seed, "seed", 0, shared.MAX_SEED)
+            yield None, None, None, widgets.under_way("Loading the networks"), None
+            count = steps if scheduler == "ddim" else calls
+            pipeline = shared.pipeline_for(profile, estimator, scheduler, start)
+            total = len(pipeline.check_inputs(count, eta))
+            crop, note = shared.aligned_face(picture, aligned, pipeline.size)
+            full = images.to_tensors(crop)[0]
+            seen = images.fit_square(full, pipeline.size)
+            before, pixels = shared.enlarged(seen), shared.pixels(seen)
+
+            def attempt(report: Callable, device: str) -> DifFaceOutput:
+                pipeline = shared.pipeline_for(profile, estimator, scheduler, start, device)
+                follow = running.follower(report, total)
+                return pipeline(seen, count, eta, *shared.generators(seed), output_type="pt", **follow)
+
+            def view(step: running.Step) -> tuple:
+                bar = widgets.under_way("Drawing the details", step)
+                return (before, shared.enlarged(step.x0_hat[0])), pixels, None, bar, None
+
+            run = running.Run(
+                lambda report: running.within_memory(lambda device, _: attempt(report, device)),
+            )
+            began = time.perf_counter()
+            yield from run.steps(view)
+            output, notes = run.result()
+            seconds = time.perf_counter() - began
+            result = _at_size(output, full.shape[-2:])
+            file = shared.save(result, face, output.info, profile, seed)
+            summary = widgets.note(note, *notes, _summary(total, start, pipeline.size, seconds, seed, result))
+            yield (
+                (before, shared.enlarged(output.images[0])),
+                pixels,
+                shared.enlarged(output.estimates[0]),
+                summary,
+                file,
+            )
+
+    return restore
+
+
+def _at_size(output: DifFaceOutput, size: torch.Size) -> Image.Image:
+    """The restored face at its size in the upload."""
+    return images.to_pil(images.unfit_square(output.images[0], *size))
+
+
+def _summary(total: int, start: int, size: int, seconds: float, seed: int, result: Image.Image) -> str:
+    return (
+        f"{total} network calls from N = {start} in {seconds:.1f} s, seed {seed}. The model saw and drew {size} × {size} pixels; "
+        f"the file has the {result.width} × {result.height} of the face in your picture, and says inside that it is AI-restored."
+    )

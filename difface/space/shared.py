@@ -1,0 +1,197 @@
+"""What every tab shares: networks loaded once, one-line errors, pictures in and out, and a place for results."""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from threading import Lock
+
+import gradio as gr
+import requests
+import torch
+from PIL import Image
+
+from difface import DifFacePipeline, build_scheduler, faces, images, profiles, weights
+from difface.weights import WeightError
+
+try:
+    import spaces  # on Hugging Face's ZeroGPU a function borrows a GPU while it runs
+except ImportError:
+    spaces = None
+
+PROFILES = ("tiny", "ffhq512")
+"""Those that restore faces without a mask."""
+ROOT = Path(__file__).resolve().parent.parent.parent
+EXAMPLES = ROOT / "assets" / "examples"
+SHOWN = 512
+"""Side in pixels to which faces are enlarged on the page."""
+MAX_CROP = 1024
+"""Largest side in pixels of a face that is cut out of a photo."""
+MAX_SEED = 2**32 - 1 - 8
+"""So that eight answers have seeds of their own."""
+ALIGNED = 0.8
+"""A face whose aligned square is at least this part of the picture's longer side fills it: the picture is aligned."""
+SMALL = 1.5
+"""No face is looked for in a picture up to this many times the model's size."""
+QUEUE = dict(concurrency_id="networks", concurrency_limit=1)
+"""Of every event that runs a network: one at a time, whatever its tab, so that memory stays flat."""
+
+_loading = Lock()
+
+
+def on_gpu(function: Callable) -> Callable:
+    """ZeroGPU's decorator where there is one."""
+    return function if spaces is None else spaces.GPU(function)
+
+
+@cache
+def _unet(profile: str, device: str):
+    return profiles.load_unet(profile, device)
+
+
+@cache
+def _estimator(profile: str, estimator: str | None, device: str):
+    return profiles.load_estimator(profile, estimator, device)
+
+
+def pipeline_for(
+    profile: str,
+    estimator: str | None = None,
+    scheduler: str = "dpm++",
+    start: int | None = None,
+    device: str = "auto",
+) -> DifFacePipeline:
+    """A light pipeline for one request: the shared networks, loaded by the first that asks, with a scheduler of its own.
+
+    Args:
+        profile: of `PROFILES`.
+        estimator: None for the profile's first.
+        scheduler: see `difface.schedulers`.
+        start: N; None for the profile's.
+        device: as for `difface.profiles.load`.
+    """
+    estimator = estimator or next(iter(profiles.profile(profile).estimators))
+    with _loading:
+        networks = _unet(profile, device), build_scheduler(scheduler), _estimator(profile, estimator, device)
+    pipeline = DifFacePipeline(*networks, begin_index=start or profiles.profile(profile).begin_index)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+@contextmanager
+def one_line() -> Iterator[None]:
+    """Show what was not accepted as one message on the page, without a traceback."""
+    try:
+        yield
+    except (ValueError, WeightError, MemoryError) as error:
+        raise gr.Error(" ".join(str(error).split()), print_exception=False) from None
+
+
+def read(path: str | None) -> Image.Image:
+    """The visitor's picture, upright and RGB; errors call it by its own name.
+
+    Raises:
+        ImageError: there is none, or it cannot be used.
+    """
+    if not path:
+        raise images.ImageError("no picture is chosen; a PNG, JPEG, WebP, BMP or TIFF file is accepted: upload one.")
+    return images.read(path, Path(path).name)
+
+
+def whole(value: float | None, name: str, low: int, high: int) -> int:
+    """A whole number from a field.
+
+    Raises:
+        ValueError: it is empty, not whole, or outside `low`..`high`.
+    """
+    if value is None:
+        raise ValueError(f"the {name} is empty; a whole number in {low}..{high} is accepted: type one.")
+    if value != int(value) or not low <= value <= high:
+        raise ValueError(f"the {name} is {value:g}; a whole number in {low}..{high} is accepted: change it.")
+    return int(value)
+
+
+def generators(seed: int, count: int = 1) -> list[torch.Generator]:
+    """Answer k has seed + k."""
+    return [torch.Generator().manual_seed(seed + k) for k in range(count)]
+
+
+def aligned_face(picture: Image.Image, is_aligned: bool, size: int) -> tuple[Image.Image, str]:
+    """The face to restore, and a sentence on how it came about.
+
+    Args:
+        picture: as uploaded.
+        is_aligned: the visitor says that it is one aligned face; nothing is looked for.
+        size: side in pixels at which the model works.
+
+    Returns:
+        The picture itself where it is an aligned face or holds none that is found, else its largest face, cut out and aligned
+        at the size that it has in the picture.
+    """
+    if is_aligned or max(picture.size) <= SMALL * size:
+        return picture, ""
+    found = faces.find_faces(picture)
+    if not found:
+        return picture, "No face was found, so the whole picture was taken as one aligned face."
+    face = faces.largest(found)
+    if face.side >= ALIGNED * max(picture.size):
+        return picture, ""
+    side = int(min(max(face.side, images.MIN_SIDE), MAX_CROP))
+    others = f" It is the largest of {len(found)}; the tab Whole photo restores all of them." if len(found) > 1 else ""
+    return faces.align(picture, face.anchors, side), f"The face was found in the picture and aligned.{others}"
+
+
+def enlarged(picture: torch.Tensor) -> Image.Image:
+    """(3, H, W) in [0, 1] as a picture of `SHOWN` pixels; larger ones as they are."""
+    side = max(SHOWN, *picture.shape[-2:])
+    return images.to_pil(images.resize(picture[None], side, side)[0])
+
+
+def pixels(picture: torch.Tensor) -> Image.Image:
+    """(3, H, W) in [0, 1] enlarged to about `SHOWN` pixels so that each of its own is seen as a square."""
+    times = max(SHOWN // max(picture.shape[-2:]), 1)
+    image = images.to_pil(picture)
+    return image.resize((image.width * times, image.height * times), Image.Resampling.NEAREST)
+
+
+def result_folder() -> Path:
+    """A new folder where Gradio serves files from; it deletes the files after a while, and this the empty folders."""
+    cache_folder = Path(gr.utils.get_upload_folder())
+    cache_folder.mkdir(parents=True, exist_ok=True)
+    for old in cache_folder.glob("result-*"):
+        if not any(old.iterdir()) and time.time() - old.stat().st_mtime > 60:
+            old.rmdir()
+    return Path(tempfile.mkdtemp(prefix="result-", dir=cache_folder))
+
+
+def save(result: Image.Image, source: str, info: dict, profile: str, seed: int) -> str:
+    """Write a restored picture with its settings and the mark "AI-restored" in its metadata; the path.
+
+    Args:
+        result: the picture.
+        source: file that it was made from, for the name.
+        info: of the pipeline.
+        profile, seed: what made it.
+    """
+    path = result_folder() / f"{Path(source).stem}_restored.png"
+    images.write(result, path, images.restored_text(info, profile, seed))
+    return str(path)
+
+
+def best_profile() -> str:
+    """The paper's models where a GPU is and their weights are or can be fetched, else the embedded ones."""
+    needed = profiles.profile("ffhq512").files
+    return "ffhq512" if torch.cuda.is_available() and all(_can_be_had(name) for name in needed) else "tiny"
+
+
+def _can_be_had(name: str) -> bool:
+    try:
+        return bool(weights.find(name))
+    except WeightError:
+        pass
+    try:
+        return requests.head(weights.lookup(name).url, allow_redirects=True, timeout=5).ok
+    except requests.RequestException:
+        return False

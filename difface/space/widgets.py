@@ -1,0 +1,134 @@
+"""Parts that several tabs have: a picture to choose, the sliders, what a run shows, and Cancel."""
+
+import html
+from collections.abc import Callable
+from pathlib import Path
+
+import gradio as gr
+
+from difface import profiles
+from difface.space.running import Step
+from difface.space.shared import MAX_SEED
+
+MIN_START = 60
+"""Smallest N on the page: every other field's values fit below it."""
+SOURCES = ["upload", "webcam", "clipboard"]
+
+
+def picture(label: str, examples: Path, elem_id: str, height: int = 320) -> gr.Image:
+    """Where a picture is chosen, and examples below.
+
+    Args:
+        label: of the field.
+        examples: folder of PNG files to click on; may be empty or missing.
+        elem_id: of the field; "-examples" is added for the examples'.
+        height: in pixels.
+    """
+    face = gr.Image(
+        label=label,
+        type="filepath",
+        image_mode=None,
+        sources=SOURCES,
+        height=height,
+        elem_id=elem_id,
+        elem_classes="upload",
+    )
+    # The file is handed over unread, so that `difface.images` judges it: bad files end in its one line.
+    # (Gradio rebuilds a component whose properties an event updates; events give this one values only.)
+    face.preprocess = lambda upload: upload.path if upload else None
+    samples = [[str(path)] for path in sorted(examples.glob("*.png"))]
+    if samples:
+        dataset = gr.Dataset(
+            label="Examples",
+            components=[gr.Image(render=False)],
+            samples=samples,
+            samples_per_page=12,
+            elem_id=f"{elem_id}-examples",
+        )
+        dataset.click(
+            lambda sample: sample[0],
+            dataset,
+            face,
+            api_name=f"{elem_id}_example",
+            api_visibility="private",
+            queue=False,
+            show_progress="hidden",
+        )
+    return face
+
+
+def aligned() -> gr.Checkbox:
+    """Whether a picture is one aligned face."""
+    return gr.Checkbox(
+        False,
+        label="Already aligned",
+        info="Take the picture as it is. Otherwise the largest face is found and cut out.",
+    )
+
+
+def start(profile: profiles.Profile) -> gr.Slider:
+    """N."""
+    return gr.Slider(
+        MIN_START,
+        1000,
+        profile.begin_index,
+        step=10,
+        label="N: from fidelity (left) to realism (right)",
+        info="Small N keeps close to the picture; large N looks better and invents more.",
+    )
+
+
+def seed() -> gr.Number:
+    """The seed."""
+    return gr.Number(
+        0, label="Seed", info="Another seed draws other details.", precision=0, minimum=0, maximum=MAX_SEED
+    )
+
+
+def buttons(text: str, elem_id: str) -> tuple[gr.Button, gr.Button]:
+    """The button that starts a run, and Cancel."""
+    with gr.Row(elem_classes="buttons"):
+        run = gr.Button(text, variant="primary", elem_id=elem_id, scale=3, min_width=140)
+        cancel = gr.Button("Cancel", elem_id=f"{elem_id}-cancel", scale=1, min_width=90)
+    return run, cancel
+
+
+def status(elem_id: str) -> gr.HTML:
+    """Where a run says how far it is and what came out."""
+    return gr.HTML(elem_id=elem_id, elem_classes="status", padding=False)
+
+
+def note(*sentences: str) -> str:
+    """Sentences for a `status`, which screen readers read out."""
+    return f'<div role="status">{html.escape(" ".join(filter(None, sentences)))}</div>'
+
+
+def under_way(what: str, step: Step | None = None) -> str:
+    """A progress bar for a `status`, with the time left once that is known."""
+    text = html.escape(what)
+    if step is None:
+        return f'<div role="status"><progress aria-label="{text}"></progress><p>{text} …</p></div>'
+    left = f"about {step.seconds:.0f} s left" if step.seconds >= 1 else "nearly done"
+    bar = f'<progress aria-label="{text}" max="{step.total}" value="{step.done}"></progress>'
+    return f"<div>{bar}<p>{text}: {step.done} of {step.total}, {left}</p></div>"
+
+
+def after(run: gr.events.Dependency, cancel: gr.Button, shown: gr.HTML, download: gr.DownloadButton | None = None):
+    """What follows a run: the file can be fetched, a failure or Cancel leaves no progress bar behind.
+
+    Args:
+        run: the event.
+        cancel: its button.
+        shown: its `status`.
+        download: enabled by success.
+    """
+    name = run["api_name"]
+    quiet = dict(api_visibility="private", queue=False, show_progress="hidden")
+    if download is not None:
+        run.success(lambda: gr.update(interactive=True), None, download, api_name=f"{name}_enable", **quiet)
+    run.failure(_no_bar("Nothing was made."), shown, shown, api_name=f"{name}_failed", **quiet)
+    cancel.click(_no_bar("Cancelled."), shown, shown, cancels=run, api_name=f"{name}_cancel", **quiet)
+
+
+def _no_bar(text: str) -> Callable[[str | None], str | None]:
+    return lambda shown: note(text) if shown and "<progress" in shown else shown

@@ -1,0 +1,233 @@
+"""The tab that degrades a clean face by Eq. 17 and restores it, with scores: error contraction at work."""
+
+import math
+from collections.abc import Callable, Iterator
+
+import gradio as gr
+import torch
+from PIL import Image
+
+from difface import images, profiles
+from difface.contraction import contraction
+from difface.degradation import Degradation, Ranges, degrade
+from difface.metrics.psnr import PSNR
+from difface.metrics.ssim import SSIM
+from difface.pipeline import DifFaceOutput
+from difface.schedulers import FAST_CALLS
+from difface.space import running, shared, widgets
+
+INVENT_STEPS = 25
+"""Network calls for a face out of nothing."""
+
+
+def tab(profile: profiles.Profile) -> None:
+    """Draw the tab."""
+    gr.Markdown(
+        "Take a **clean** face, make it worse with the degradation of the paper (Eq. 17), and restore it: here the truth is "
+        "known, so every step can be scored."
+    )
+    with gr.Row():
+        with gr.Column(min_width=300):
+            face = widgets.picture("A clean face", shared.EXAMPLES / "none", "clean-face")
+            aligned = widgets.aligned()
+            with gr.Row(elem_classes="buttons"):
+                astronaut = gr.Button("Take the astronaut", elem_id="astronaut", min_width=140)
+                invent = gr.Button("Invent a face", elem_id="invent", min_width=140)
+            settings = _sliders(Ranges.nearest(profile.size))
+            seed = widgets.seed()
+        with gr.Column(min_width=300):
+            worse = gr.Image(
+                label="Made worse, y",
+                format="png",
+                interactive=False,
+                height=320,
+                buttons=["fullscreen"],
+                elem_id="worse",
+            )
+            start = widgets.start(profile)
+            run, cancel = widgets.buttons("Restore it", "restore-worse")
+            status = widgets.status("worse-summary")
+            gallery = gr.Gallery(
+                label="Truth, input, estimate, DifFace",
+                format="png",
+                columns=2,
+                height="auto",
+                object_fit="contain",
+                interactive=False,
+                elem_id="worse-answers",
+                elem_classes="gallery",
+            )
+            scores = gr.Dataframe(
+                headers=["", "PSNR (dB)", "SSIM"], label="Scores against the truth", interactive=False, elem_id="scores"
+            )
+    given = [face, aligned, *settings, seed]
+    for trigger in (face.change, *(slider.release for slider in settings)):
+        trigger(
+            worsener(profile.size),
+            given,
+            worse,
+            api_name="worsen" if trigger == face.change else "worsen_again",
+            api_description="Eq. 17 on a clean face.",
+            api_visibility="public" if trigger == face.change else "private",
+            show_progress="hidden",
+            **shared.QUEUE,
+        )
+    restored = run.click(
+        worse_restorer(profile.name),
+        [*given, start],
+        [gallery, scores, status],
+        api_name="restore_worse",
+        api_description="Degrade a clean face by Eq. 17, restore it, and score the input, the estimate and the answer.",
+        show_progress_on=gallery,
+        scroll_to_output=True,
+        **shared.QUEUE,
+    )
+    widgets.after(restored, cancel, status)
+    astronaut.click(lambda: _astronaut(profile.size), None, face, api_name="astronaut", **shared.QUEUE)
+    invent.click(inventor(profile.name), seed, face, api_name="invent", **shared.QUEUE)
+
+
+def _sliders(ranges: Ranges) -> list[gr.Slider]:
+    """The parameters of Eq. 17, in its order."""
+    scale, sigma = ranges.grid_scale[-1], ranges.sigma[1]
+    return [
+        gr.Slider(1, scale, ranges.grid_scale[4], step=0.5, label="s: made smaller by this factor"),
+        gr.Slider(0, sigma, sigma / 3, step=0.1, label="σ₁: blur along one axis (pixels)"),
+        gr.Slider(0, sigma, sigma / 3, step=0.1, label="σ₂: blur along the other"),
+        gr.Slider(-180, 180, 0, step=15, label="Angle of the blur (degrees)"),
+        gr.Slider(0, 30, 5, step=1, label="δ: noise (grey levels of 255)"),
+        gr.Slider(5, 100, 60, step=1, label="q: JPEG quality"),
+    ]
+
+
+def worsener(size: int) -> Callable:
+    """The function behind the sliders."""
+
+    def worsen(
+        face: str | None,
+        aligned: bool,
+        scale: float,
+        sigma_1: float,
+        sigma_2: float,
+        angle: float,
+        noise: float,
+        quality: int,
+        seed: int,
+    ) -> Image.Image | None:
+        """Degrade a clean face."""
+        if not face:
+            return None
+        with shared.one_line():
+            truth, _ = _truth(face, aligned, size)
+            return shared.enlarged(_worse(truth, scale, sigma_1, sigma_2, angle, noise, quality, seed))
+
+    return worsen
+
+
+def worse_restorer(profile: str) -> Callable:
+    """The function behind the button."""
+
+    @shared.on_gpu
+    def restore_worse(
+        face: str | None,
+        aligned: bool,
+        scale: float,
+        sigma_1: float,
+        sigma_2: float,
+        angle: float,
+        noise: float,
+        quality: int,
+        seed: int,
+        start: int,
+    ) -> Iterator[tuple]:
+        """Degrade a clean face, restore it, and score what came of it."""
+        with shared.one_line():
+            truth, note = _truth(face, aligned, profiles.profile(profile).size)
+            lq = _worse(truth, scale, sigma_1, sigma_2, angle, noise, quality, seed)
+            yield [], None, widgets.under_way("Loading the networks")
+
+            def attempt(report: Callable, device: str) -> DifFaceOutput:
+                pipeline = shared.pipeline_for(profile, start=start, device=device)
+                follow = running.follower(report, FAST_CALLS)
+                return pipeline(lq, generator=shared.generators(int(seed)), output_type="pt", **follow)
+
+            run = running.Run(lambda report: running.within_memory(lambda device, _: attempt(report, device)))
+            yield from run.steps(lambda step: ([], None, widgets.under_way("Drawing the details", step)))
+            output, notes = run.result()
+            named = {
+                "Input y": lq,
+                "Estimate f(y)": output.estimates[0],
+                "DifFace": output.images[0],
+            }
+            pictures = [(shared.enlarged(image), name) for name, image in ({"Truth": truth} | named).items()]
+            scores = [[name, *_scores(image, truth)] for name, image in named.items()]
+            text = widgets.note(note, *notes, _contracted(truth, output))
+            yield pictures, scores, text
+
+    return restore_worse
+
+
+def inventor(profile: str) -> Callable:
+    """The function behind the button that draws a clean face."""
+
+    @shared.on_gpu
+    def invent(seed: int) -> str:
+        """A face that nobody has: a sample of the prior."""
+        with shared.one_line():
+            seed = shared.whole(seed, "seed", 0, shared.MAX_SEED)
+            pipeline = shared.pipeline_for(profile)
+            picture = pipeline.sample(1, INVENT_STEPS, generator=shared.generators(seed)).images[0]
+            return _file(picture, f"invented_{seed}")
+
+    return invent
+
+
+def _astronaut(size: int) -> str:
+    """The astronaut of scikit-image (NASA, public domain)."""
+    from eval.gallery import astronaut_face
+
+    return _file(astronaut_face(size), "astronaut")
+
+
+def _file(picture: Image.Image, name: str) -> str:
+    path = shared.result_folder() / f"{name}.png"
+    images.write(picture, path)
+    return str(path)
+
+
+def _truth(face: str | None, aligned: bool, size: int) -> tuple[torch.Tensor, str]:
+    """x_0 at the model's size, and a sentence on where it is from."""
+    crop, note = shared.aligned_face(shared.read(face), aligned, size)
+    return images.fit_square(images.to_tensors(crop)[0], size), note
+
+
+def _worse(
+    truth: torch.Tensor,
+    scale: float,
+    sigma_1: float,
+    sigma_2: float,
+    angle: float,
+    noise: float,
+    quality: int,
+    seed: int,
+) -> torch.Tensor:
+    """y of Eq. 17; the angle in degrees."""
+    degradation = Degradation(scale, sigma_1, sigma_2, math.radians(angle), noise, int(quality))
+    return degrade(truth, degradation, shared.generators(shared.whole(seed, "seed", 0, shared.MAX_SEED))[0])
+
+
+def _scores(image: torch.Tensor, truth: torch.Tensor) -> tuple[str, str]:
+    """PSNR and SSIM, as they are shown."""
+    psnr, ssim = (metric().score(image[None], truth[None]).item() for metric in (PSNR, SSIM))
+    return f"{psnr:.2f}", f"{ssim:.3f}"
+
+
+def _contracted(truth: torch.Tensor, output: DifFaceOutput) -> str:
+    """Eq. 13 for this face."""
+    error = 2 * (truth - output.estimates[0]).norm().item()
+    factor = contraction().factor[output.info["noise_timestep"]].item()
+    return (
+        f"The estimate is off by ‖e‖ = {error:.1f} (images in [-1, 1]). Noise up to N = {output.info['begin_index']} shrinks "
+        f"that to √ᾱ_N ‖e‖ = {factor:.2f} × {error:.1f} = {factor * error:.1f}; from there the prior draws a face. A high "
+        "PSNR rewards blur: compare the pictures, too."
+    )
