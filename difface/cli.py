@@ -144,10 +144,6 @@ def restore(
     large: Annotated[
         bool, typer.Option("--large", help="With --photo: restore also faces of more than 1.5 times the model's size.")
     ] = False,
-    upscale: Annotated[int, typer.Option(min=1, max=2, help="With --photo: 2 makes the photo twice as large.")] = 1,
-    large: Annotated[
-        bool, typer.Option("--large", help="With --photo: restore faces over 1.5 times the model's size too.")
-    ] = False,
     save_estimates: Annotated[
         bool, typer.Option("--save-estimates", help="Also write f(y), NAME_estimate.png.")
     ] = False,
@@ -177,9 +173,10 @@ def restore(
     pipeline.check_inputs(steps, eta)
 
     def photos(group: list[Path], pictures: list) -> None:
+        found = find_faces(pictures[0])
         for k, answer in enumerate(answers, seed):
             picture, info = restore_photo(
-                pipeline, pictures[0], seed=k, num_inference_steps=steps, eta=eta, scale=upscale, large=large
+                pipeline, pictures[0], found, seed=k, num_inference_steps=steps, eta=eta, scale=upscale, large=large
             )
             for note in info.pop("notes"):
                 typer.echo(f"note: {group[0]}: {note}", err=True)
