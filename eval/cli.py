@@ -123,6 +123,22 @@ def tiny_report(
 
 
 @app.command()
+def trends(
+    data: Annotated[Path, typer.Option(help="Folder of aligned 64-pixel test faces.")],
+    reference: Annotated[Path, typer.Option(help="Real faces that the Frechet distance refers to.")],
+    work: Annotated[Path, typer.Option(help="Folder for pictures and scores; what is done already is reused.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the CSV files.")],
+    limit: Annotated[int | None, typer.Option(min=2, help="At most so many faces.")] = None,
+    dtype: cli.Dtype = "auto",
+) -> None:
+    """Measure how N, eta and s act on the embedded models: contraction, fidelity, identity and realism."""
+    from eval.trends import trends as measure
+
+    for path in measure(data, reference, work, output, limit, dtype):
+        typer.echo(path)
+
+
+@app.command()
 def agreement(
     train: Annotated[Path, typer.Option(help="Folder of aligned 64-pixel training faces, the reference.")],
     test: Annotated[Path, typer.Option(help="Folder of aligned 64-pixel test faces.")],

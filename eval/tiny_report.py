@@ -55,12 +55,14 @@ class Setting:
 def settings() -> list[Setting]:
     """All rows of a level."""
     rows = [Setting(), Setting("srcnn"), Setting("swinir")]
+    rows += [Setting(estimator, begin_index) for estimator in ("srcnn", "swinir") for begin_index in (150, 250, 400)]
     for begin_index in (250, 400):
         rows.append(Setting("swinir", begin_index, "dpm++", FAST_CALLS))
         rows += [
             Setting("swinir", begin_index, "ddim", steps, official)
             for steps in (20, 50, 250)
             for official in (False, True)
+            if (steps, official) != (250, False)
         ]
     return rows
 
@@ -120,8 +122,8 @@ def _read(file: Path) -> torch.Tensor:
 def _fingerprint(files: list[Path], dtype: str) -> str:
     """Digest of the embedded weights, their type and the names of the faces."""
     digest = hashlib.sha256(dtype.encode())
-    for weights in sorted((profiles.ASSETS / "tiny").rglob("*.safetensors")):
-        digest.update(weights.read_bytes())
+    for name in ("srcnn", "swinir", "unet"):
+        digest.update((profiles.ASSETS / "tiny" / name / "diffusion_pytorch_model.safetensors").read_bytes())
     digest.update("\n".join(file.name for file in files).encode())
     return digest.hexdigest()[:16]
 
@@ -169,7 +171,8 @@ def _scores(answer: torch.Tensor, truth: torch.Tensor, reference: FrechetIdentit
 
 def markdown(done: dict) -> str:
     """One table per level, and what the prior draws alone."""
-    rows, parts = sorted(done["rows"], key=lambda row: row["s"]), []
+    order = settings()
+    rows, parts = sorted(done["rows"], key=lambda row: (row["s"], order.index(Setting(**row["setting"])))), []
     for level in dict.fromkeys(row["level"] for row in rows):
         chosen = [row for row in rows if row["level"] == level]
         lines = [f"**{level}** (s = {chosen[0]['s']})", "", _HEAD, "| --- | --- | --- | --- | --- |"]

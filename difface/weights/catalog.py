@@ -25,13 +25,14 @@ class Weight:
 
     Attributes:
         name: file name, the key in `CATALOG`.
-        url: direct address, or None where there is none: the user puts the file into place.
+        url: direct address, or None where there is none: it is in `archive`, or the user puts the file into place.
         kind: 'unet', 'estimator', 'detector', 'parser', 'upsampler', 'identity', 'landmarks', 'metric' or 'method'.
         licence: the licence of the weights.
         what: what the file is, in one line.
         used_by: the part of the project that asks for it.
         size: bytes, or None where not known yet.
         sha256: hex digest, or None where not known yet.
+        archive: name of the catalogued ZIP file that holds it.
     """
 
     name: str
@@ -42,6 +43,12 @@ class Weight:
     used_by: str
     size: int | None = None
     sha256: str | None = None
+    archive: str | None = None
+
+    @property
+    def source(self) -> str | None:
+        """The address that it comes from, alone or in its archive; None where there is none."""
+        return CATALOG[self.archive].url if self.archive else self.url
 
 
 def _at(base: str, name: str, kind: str, licence: str, what: str, used_by: str) -> Weight:
@@ -107,12 +114,22 @@ _FACES = (
         "bc24bb349491481c3ca793cf89306723162c280cb284c5a5e49df3760bf5c2ce",
     ),
     Weight(
+        "det_10g.onnx",
+        None,
+        "detector",
+        _INSIGHTFACE,
+        "SCRFD-10GF face detector with 5 points",
+        "faces",
+        archive="buffalo_l.zip",
+    ),
+    Weight(
         "w600k_r50.onnx",
         None,
         "identity",
         _INSIGHTFACE,
-        "ArcFace ResNet-50 on WebFace600K, 112x112 face to 512 numbers; a file in buffalo_l.zip",
+        "ArcFace ResNet-50 on WebFace600K, 112x112 face to 512 numbers",
         "IDS-r50",
+        archive="buffalo_l.zip",
         sha256="4c06341c33c2ca1f86781dab0e829f88ad5b64be9fba56e56bc9ebdefc619e43",
     ),
     Weight(
@@ -120,8 +137,9 @@ _FACES = (
         None,
         "landmarks",
         _INSIGHTFACE,
-        "106 landmarks of a 192x192 face; a file in buffalo_l.zip",
+        "106 landmarks of a 192x192 face",
         "LMD-106",
+        archive="buffalo_l.zip",
     ),
     Weight(
         "mobilefacenet.onnx",

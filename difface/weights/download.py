@@ -8,9 +8,11 @@ import json
 import logging
 import os
 import re
+import shutil
 import time
 from functools import lru_cache
 from pathlib import Path
+from zipfile import ZipFile
 
 import requests
 from filelock import FileLock
@@ -25,6 +27,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from difface.images import whole_file
 from difface.weights.catalog import Weight, lookup
 from difface.weights.formats import WeightMissing, WeightRefused, check_format
 
@@ -70,12 +73,14 @@ def find(name: str) -> Path:
         if path.is_file():
             _verify(weight, path)
             return path
-    remedy = f"Get it with: python -m difface fetch {name}" if weight.url else "It has no public address: put it there."
+    remedy = (
+        f"Get it with: python -m difface fetch {name}" if weight.source else "It has no public address: put it there."
+    )
     raise WeightMissing(f"{name} ({weight.what}) is missing: looked for {_looked()}. {remedy}")
 
 
 def fetch(name: str, *, progress: bool = True) -> Path:
-    """The file of that name, downloaded into the cache when `find` does not have it.
+    """The file of that name, downloaded (with its archive, if it is in one) into the cache when `find` does not have it.
 
     An interrupted download goes on where it stopped, also in a later call. Its size and SHA-256 are recorded in
     NAME.json beside it, and every later use or download must match them.
@@ -90,7 +95,10 @@ def fetch(name: str, *, progress: bool = True) -> Path:
         WeightRefused: what is here, or what came, is not the file that was expected.
     """
     weight = lookup(name)
-    if weight.url is None or any(path.is_file() for path in _places(name)):
+    if weight.source is None or any(path.is_file() for path in _places(name)):
+        return find(name)
+    if weight.archive:
+        _unpack(weight, fetch(weight.archive, progress=progress))
         return find(name)
     target = cache_folder() / name
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -132,6 +140,20 @@ def _download(weight: Weight, target: Path, progress: bool) -> None:
     os.replace(scratch, _record_path(target))
     os.replace(part, target)
     _forget(part)
+
+
+def _unpack(weight: Weight, archive: Path) -> None:
+    """Put the file of that name in a ZIP archive into the cache, whole and checked."""
+    with ZipFile(archive) as opened:
+        inside = next((entry for entry in opened.infolist() if Path(entry.filename).name == weight.name), None)
+        if inside is None:
+            raise WeightRefused(f"{archive} does not hold {weight.name}. Remove it and get it anew.")
+        target = cache_folder() / weight.name
+        with whole_file(target) as part:
+            with opened.open(inside) as source, part.open("wb") as file:
+                shutil.copyfileobj(source, file)
+            check_format(part, target.suffix)
+            _compare(weight, target, part.stat().st_size, _sha256_of(part), f"{weight.name} in {archive}", "Remove it.")
 
 
 def _bar(progress: bool) -> Progress:

@@ -37,5 +37,5 @@ def test_report(onnx, tmp_path, monkeypatch):
 
 def test_all_settings_are_there():
     rows = tiny_report.settings()
-    assert len(rows) == len(set(rows)) == 3 + 2 * 7
+    assert len(rows) == len(set(rows)) == 3 + 2 * 3 + 2 * 6
     assert len({row.label for row in rows}) == len(rows)

@@ -293,6 +293,48 @@ def test_offline_is_one_line_with_the_address_and_the_place(cache, monkeypatch):
     assert url in one_line(error) and str(cache / NAME) in one_line(error)
 
 
+def packed(name, content):
+    """A ZIP archive with a file in a folder, and another one."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("pack/readme.txt", "a pack")
+        archive.writestr(f"pack/{name}", content)
+    return stream.getvalue()
+
+
+@pytest.fixture
+def pack(server, monkeypatch):
+    """The server's file is the ZIP archive that holds `net.pth`."""
+    server.body = packed(NAME, checkpoint())
+    catalogue(monkeypatch, server.url.replace(NAME, "pack.zip"), "pack.zip")
+    monkeypatch.setitem(
+        CATALOG, NAME, Weight(NAME, None, "unet", "MIT", "a test's network", "tests", archive="pack.zip")
+    )
+    return server
+
+
+def test_a_file_in_an_archive_is_fetched_with_it_and_taken_out(pack, cache):
+    with pytest.raises(WeightMissing, match=f"python -m difface fetch {NAME}"):
+        find(NAME)
+    assert fetch(NAME, progress=False).read_bytes() == checkpoint()
+    assert visible(cache) == [NAME, "pack.zip", "pack.zip.json"]
+    assert fetch(NAME, progress=False) == find(NAME) and len(pack.requests) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>sign in</html>", checkpoint()[:-1]])
+def test_a_bad_file_in_an_archive_is_refused(pack, cache, content):
+    pack.body = packed(NAME, content)
+    with pytest.raises(WeightRefused):
+        fetch(NAME, progress=False)
+    assert not (cache / NAME).exists()
+
+
+def test_an_archive_without_the_file_is_named(pack):
+    pack.body = packed("other.pth", checkpoint())
+    with pytest.raises(WeightRefused, match=f"does not hold {NAME}"):
+        fetch(NAME, progress=False)
+
+
 # Files that are already here
 
 

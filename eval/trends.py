@@ -1,0 +1,135 @@
+"""The paper's trends on a test set, as CSV files: contraction (Fig. 4), N (Fig. 6, 7a), eta (Fig. 8) and s (Fig. 7b)."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import torch
+from rich.progress import track
+
+from difface import images
+from difface.contraction import contraction
+from difface.degradation import Ranges
+from difface.schedulers import build_scheduler
+from eval.datasets import Dataset
+from eval.run import Runner, read
+from eval.settings import Setting
+from eval.tables.data import dataset
+
+STARTS = (100, 200, 300, 400, 500)
+ETAS = (0, 0.25, 0.5, 0.75, 1)
+SCALE = 4
+"""s of the trends over N and eta."""
+SEVERITY_STEPS = 100
+"""Of the whole chain, in the trend over s; the others take 250."""
+DRAWS = 256
+METRICS = ("PSNR", "ID angle", "FD identity")
+
+
+def trends(
+    test: Path, reference: Path, work: Path, output: Path, limit: int | None = None, dtype: str = "auto"
+) -> Iterator[Path]:
+    """Measure all four and write trends_contraction.csv, trends_n.csv, trends_eta.csv and trends_s.csv.
+
+    Args:
+        test: folder of aligned 64-pixel faces that no network was trained on.
+        reference: folder of faces that the Frechet distance refers to.
+        work: folder for pictures and scores; what is there is not made again.
+        output: folder for the CSV files.
+        limit: only so many faces.
+        dtype: of the networks, as in `difface.profiles.load`.
+
+    Yields:
+        Each file, once it is written.
+    """
+    runner = Runner(work, dtype=dtype, batch=20, reference=reference)
+    middle = _faces(test, work, limit, SCALE)
+    ours = Setting("tiny", "swinir", 250)
+    yield _write(output / "trends_contraction.csv", _contraction(runner, middle, replace(ours, begin_index=None)))
+    settings = {start: replace(ours, begin_index=start) for start in STARTS}
+    yield _write(output / "trends_n.csv", _scored(runner, middle, "N", settings))
+    settings = {eta: replace(ours, eta=eta) for eta in ETAS}
+    yield _write(output / "trends_eta.csv", _scored(runner, middle, "eta", settings))
+    yield _write(output / "trends_s.csv", _severity(runner, test, limit, ours))
+
+
+def slopes(table: pd.DataFrame, columns: list[str]) -> pd.Series:
+    """Least-squares slope of each column of `trends_s` over s: change per unit of s."""
+    s = table["s"] - table["s"].mean()
+    return table[columns].apply(lambda column: (s * (column - column.mean())).sum() / (s**2).sum())
+
+
+def contracted(x_0: torch.Tensor, estimates: torch.Tensor, timestep: int, draws: int = DRAWS) -> float:
+    """How much of e = x_0 - f(y) is left in x_t (Eq. 13), measured: ||E[x_t] - sqrt(abar_t) x_0|| / ||e||.
+
+    The expectation is a mean over noise draws, in which noise of size sqrt((1 - abar_t) / draws) is left; its share of the
+    squared norm is taken out by using products of different draws only, so that the estimate has no bias.
+
+    Args:
+        x_0, estimates: (B, 3, H, W) in [-1, 1], taken as one vector.
+        timestep: t.
+        draws: of the noise.
+    """
+    scheduler, level = build_scheduler("ddim"), torch.tensor([timestep])
+    generator = torch.Generator().manual_seed(0)
+    target = scheduler.alphas_cumprod[timestep].sqrt() * x_0
+    total, squares = torch.zeros_like(x_0), 0.0
+    for _ in range(draws):
+        noise = torch.randn(x_0.shape, generator=generator)
+        left = scheduler.add_noise(estimates, noise, level) - target
+        total += left
+        squares += left.double().square().sum()
+    norm = (total.double().square().sum() - squares) / (draws * (draws - 1))
+    return float((norm / (x_0 - estimates).double().square().sum()).clamp(min=0).sqrt())
+
+
+def _faces(test: Path, work: Path, limit: int | None, scale: float) -> Dataset:
+    return dataset(str(test), work / "data", "tiny", limit, scale)[1]
+
+
+def _contraction(runner: Runner, faces: Dataset, estimator: Setting) -> pd.DataFrame:
+    """For each N the timestep noised to, the formulas' values there, and what is measured."""
+    runner.evaluate(faces, [estimator], [])
+    x_0, estimates = (
+        torch.stack([read(file) for file in files]) * 2 - 1
+        for files in (
+            [item.hq for item in faces.items],
+            [runner.pictures(faces, estimator) / f"{item.name}.png" for item in faces.items],
+        )
+    )
+    formulas, rows = contraction(), []
+    for start in track(STARTS, "contraction", transient=True):
+        k = start - 4  # the first timestep that a grid of 250 steps takes below N
+        values = {"factor": formulas.factor[k].item(), "kappa": formulas.kappa[k].item()}
+        rows.append({"N": start, "timestep": k} | values | {"measured": contracted(x_0, estimates, k)})
+    return pd.DataFrame(rows)
+
+
+def _scored(runner: Runner, faces: Dataset, name: str, settings: dict[float, Setting]) -> pd.DataFrame:
+    """The mean scores of each setting, in a column after `name`."""
+    runner.evaluate(faces, list(settings.values()), list(METRICS))
+    return pd.DataFrame([{name: value} | _means(runner, faces, setting) for value, setting in settings.items()])
+
+
+def _severity(runner: Runner, test: Path, limit: int | None, ours: Setting) -> pd.DataFrame:
+    """f(y) and DifFace for each s of the test grid, sigma, delta and q as ever."""
+    methods = {"f(y)": replace(ours, begin_index=None), "DifFace": replace(ours, steps=SEVERITY_STEPS)}
+    rows = []
+    for scale in Ranges.for_size(64).grid_scale:
+        faces = _faces(test, runner.root, limit, scale)
+        runner.evaluate(faces, list(methods.values()), list(METRICS))
+        means = {name: _means(runner, faces, setting) for name, setting in methods.items()}
+        rows.append({"s": scale} | {f"{name} {metric}": means[name][metric] for name in means for metric in METRICS})
+    return pd.DataFrame(rows)
+
+
+def _means(runner: Runner, faces: Dataset, setting: Setting) -> dict[str, float]:
+    scores = {metric: runner.scores(faces, setting, metric) for metric in METRICS}
+    return {metric: sum(found.values.values()) / max(len(found.values), 1) for metric, found in scores.items()}
+
+
+def _write(path: Path, table: pd.DataFrame) -> Path:
+    with images.whole_file(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g")
+    return path
