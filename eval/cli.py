@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 @app.command()
 def table(
-    number: Annotated[str, typer.Argument(metavar="N", help="I, II, III, IV, V, VIII or IX.")],
+    number: Annotated[str, typer.Argument(metavar="N", help="I to XI.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for results and tables.")],
     profile: cli.ProfileName = "tiny",
     data: Annotated[
@@ -47,15 +47,15 @@ def table(
     from eval.run import Runner
     from eval.settings import FolderMethod
     from eval.tables import build, definitions, plan, render
-    from eval.tables.data import dataset, samples
+    from eval.tables.data import datasets, samples
 
     options = definitions.Options(profile, steps, start, tuple(map(FolderMethod.parse, methods)))
     if dry_run:
         return typer.echo(plan.plan(number, options))
     definitions.rows(number, options)
     runner = Runner(output, device, dtype, batch, reference)
-    datasets = dict(dataset(spec, output / "data", profile, limit, scale) for spec in data)
-    result = build.build(number, datasets, lambda: samples(output / "data", limit), runner, options, paired)
+    found = datasets(number, data, output / "data", profile, limit, scale)
+    result = build.build(number, found, lambda: samples(output / "data", limit), runner, options, paired)
     if runner.state.is_main_process:
         paths = render.write(result, output)
         typer.echo(render.markdown(result))
@@ -70,14 +70,16 @@ FigureInputs = Annotated[Path | None, typer.Option(help="Folder of degraded face
 
 @app.command()
 def figure(
-    number: Annotated[str, typer.Argument(metavar="N", help="3, 4, 5, 6, 7a, 7b, 8, 9, 10 or 11; 7 is both.")],
+    number: Annotated[str, typer.Argument(metavar="N", help="3 to 15 or 17; 7a, 7b, and 7 for both.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for PDF, PNG and CSV.")],
     profile: cli.ProfileName = "tiny",
     data: FigureFaces = None,
     lq: FigureInputs = None,
     limit: Annotated[int, typer.Option(min=2, help="At most so many faces.")] = 3,
     steps: Annotated[int | None, typer.Option(help="Of the whole DDIM chain; the paper's is 250.")] = None,
-    methods: Annotated[list[str], typer.Option(help="NAME=DIR: another method's pictures (7b, 9, 10).")] = [],  # noqa: B006
+    methods: Annotated[
+        list[str], typer.Option(help="NAME=DIR: another method's pictures (7b, 9, 10, 12, 14, 15).")
+    ] = [],  # noqa: B006
     reference: Annotated[Path | None, typer.Option(help="Real faces for Frechet distances (7a, 7b).")] = None,
 ) -> None:
     """Draw a figure of the paper, with the table behind it."""
@@ -139,6 +141,21 @@ def trends(
 
 
 @app.command()
+def constraints(
+    test: Annotated[Path, typer.Option(help="Folder of aligned 64-pixel test faces.")],
+    train: Annotated[Path, typer.Option(help="Folder of training faces, the Frechet distance's reference.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for pictures and the report.")],
+    steps: Annotated[int, typer.Option(help="Of the whole DDIM chain.")] = 100,
+    limit: Annotated[int | None, typer.Option(min=2, help="At most so many faces.")] = None,
+    dtype: cli.Dtype = "auto",
+) -> None:
+    """Measure how the embedded models keep known pixels, luminance and block means, and what they make of the rest."""
+    from eval.known_report import markdown, report
+
+    typer.echo(markdown(report(test, train, output, steps, limit, dtype)))
+
+
+@app.command()
 def agreement(
     train: Annotated[Path, typer.Option(help="Folder of aligned 64-pixel training faces, the reference.")],
     test: Annotated[Path, typer.Option(help="Folder of aligned 64-pixel test faces.")],
@@ -175,6 +192,26 @@ def denoising(
     for folder in weights:
         values = denoising_psnr(folder, data)
         typer.echo(f"| {folder} | " + " | ".join(f"{values[t]:.2f}" for t in TIMESTEPS) + " |")
+
+
+@app.command()
+def notebooks(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME...]", help="Without .ipynb; all by default.")
+    ] = None,
+    fast: Annotated[bool, typer.Option("--fast", help="With fewer images, and keep nothing: do they run?")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Execute nothing: has the code changed since it was?")] = False,
+) -> None:
+    """Execute the notebooks and keep them with their outputs."""
+    from eval.notebooks import kept
+
+    chosen = kept.find(names)
+    if check and (found := [line for path in chosen for line in kept.problems(path)]):
+        typer.echo("\n".join(found), err=True)
+        raise typer.Exit(1)
+    for path in [] if check else chosen:
+        kept.execute(path, fast=True) if fast else kept.keep(path)
+        typer.echo(path)
 
 
 @app.command()

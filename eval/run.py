@@ -22,11 +22,13 @@ from accelerate import PartialState
 from rich.progress import track
 
 from difface import images
-from difface.metrics import FID, METRICS, measure
+from difface.masks import read_mask
+from difface.metrics import FID, measure
 from difface.metrics.base import Metric, PairMetric, SetMetric
 from difface.metrics.frechet import FrechetDistance
 from difface.weights import CATALOG, WeightError, WeightMissing
 from eval.datasets import Dataset, Item, ffhq_statistics, generator_of
+from eval.metrics import METRICS, HolePSNR
 from eval.settings import FolderMethod, Setting
 
 PACKAGES = ("torch", "diffusers", "accelerate", "spandrel", "numpy", "opencv-python", "onnxruntime", "lpips")
@@ -106,7 +108,7 @@ class Runner:
         if not path.exists():
             restore, item = setting.method(self.device, self.dtype), dataset.items[0]
             lq = read(item.lq)[None]
-            found = measure(lambda: restore(lq, [generator_of(item.name)]), self.device, repeats=3)
+            found = measure(lambda: restore(lq, [generator_of(item.name)], [item.degradation]), self.device, repeats=3)
             place = {"device": _device_name(self.device), "threads": torch.get_num_threads(), "dtype": self.dtype}
             _write_json(path, {"median": found.median, "values": list(found.values)} | place)
         return json.loads(path.read_text())["median"]
@@ -139,7 +141,8 @@ class Runner:
         restore = setting.method(self.device, self.dtype)
         for batch in self._track(due, setting.name):
             lq = torch.stack([read(item.lq) for item in batch])
-            restored = restore(lq, [generator_of(item.name) for item in batch])
+            generators = [generator_of(item.name) for item in batch]
+            restored = restore(lq, generators, [item.degradation for item in batch])
             for item, picture in zip(batch, restored, strict=True):
                 images.write(images.to_pil(picture), folder / f"{item.name}.png")
 
@@ -173,9 +176,14 @@ class Runner:
             self._refer(scorer, dataset)
         elif isinstance(scorer, PairMetric) and any(item.hq is None for item in dataset.items):
             raise NotApplicable(f"{dataset.name} has no truth to compare with")
+        elif isinstance(scorer, HolePSNR) and any(item.mask is None for item in dataset.items):
+            raise NotApplicable(f"{dataset.name} has no masks")
         for batch in self._track(self._batches(dataset.items), f"{metric} of {method.name}"):
             restored = torch.stack([self._result(dataset, method, item) for item in batch]).to(self.device)
-            if isinstance(scorer, PairMetric):
+            if isinstance(scorer, HolePSNR):
+                masks = torch.cat([read_mask(item.mask) for item in batch])
+                scorer.update(restored, torch.stack([read(item.hq) for item in batch]).to(self.device), masks)
+            elif isinstance(scorer, PairMetric):
                 scorer.update(restored, torch.stack([read(item.hq) for item in batch]).to(self.device))
             else:
                 scorer.update(restored)
@@ -244,7 +252,7 @@ def _device_name(device: str) -> str:
 
 def _missing(names: Sequence[str]) -> str:
     """What to do about files of weights that are not there, without this machine's paths."""
-    urls = {name: CATALOG[name].url for name in names}
+    urls = {name: CATALOG[name].source for name in names}
     return "; ".join(
         f"needs {name}, " + (f"get it with: python -m difface fetch {name}" if url else "which has no public address")
         for name, url in urls.items()

@@ -1,7 +1,7 @@
 """What a row of a table is made with: our own models with their settings, or a folder of another method's pictures."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -9,11 +9,35 @@ from typing import Any
 
 import torch
 
-from difface import profiles
+from difface import constraints, profiles
+from difface.degradation import Degradation
+from difface.masks import Mask
 from difface.pipeline import DEFAULT_ETA, DEFAULT_STEPS
+from eval.datasets import BlockMeans, Grey, Known
 
-Restore = Callable[[torch.Tensor, list[torch.Generator]], torch.Tensor]
-"""(lq (B, 3, H, W) in [0, 1], one generator per picture) -> (B, 3, H, W) in [0, 1]."""
+Restore = Callable[[torch.Tensor, list[torch.Generator], Sequence[Degradation | Known | None]], torch.Tensor]
+"""(lq (B, 3, H, W) in [0, 1], one generator and what made each picture) -> (B, 3, H, W) in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How a result is made to agree with its input, whose degradation is known (see `difface.constraints`).
+
+    Attributes:
+        gamma: in [0, 0.5], of the rule "step" for known pixels; colours and block means are projected whatever it is.
+        composite: paste the known pixels at the end; without a mask there is nothing to paste.
+    """
+
+    gamma: float = 0.5
+    composite: bool = True
+
+
+class EnlargedMeans(constraints.Downsampled):
+    """`Downsampled` for inputs that are H^+ y already, for y itself may be smaller than the pipeline takes (4 pixels at x16)."""
+
+    def prepared(self, inputs: list[torch.Tensor], size: int) -> list[torch.Tensor]:
+        """The inputs as they are, of the model's size."""
+        return inputs
 
 
 @dataclass(frozen=True)
@@ -28,6 +52,7 @@ class Setting:
         steps: inference steps: with ddim those of the whole chain, with others the network calls.
         eta: of ddim; 0.5 with others.
         official_start: noise to alphas_cumprod[N] instead of to the first timestep taken.
+        agreement: how a known degradation is used; None treats every input as blind.
     """
 
     profile: str = "tiny"
@@ -37,47 +62,96 @@ class Setting:
     steps: int = DEFAULT_STEPS
     eta: float = DEFAULT_ETA
     official_start: bool = False
+    agreement: Agreement | None = None
 
     @property
     def name(self) -> str:
         """A folder's name that tells the setting."""
         if self.estimator is None:
             return "input"
+        known = ""
+        if self.agreement:
+            known = f"-known{self.agreement.gamma:g}" + ("" if self.agreement.composite else "-unpasted")
         if self.begin_index is None:
-            return f"{self.profile}-{self.estimator}"
+            return f"{self.profile}-{self.estimator}{known}"
         start = "-official" if self.official_start else ""
         eta = f"-eta{self.eta:g}" if self.scheduler == "ddim" else ""
-        return f"{self.profile}-difface-{self.estimator}-N{self.begin_index}-{self.scheduler}{self.steps}{eta}{start}"
+        chain = f"N{self.begin_index}-{self.scheduler}{self.steps}{eta}{start}"
+        return f"{self.profile}-difface-{self.estimator}-{chain}{known}"
 
     def record(self) -> dict[str, Any]:
         """The setting as JSON, with the digests of the files that its networks came from."""
         if self.estimator is None:
             return {"method": "input"}
-        return asdict(self) | {"weights": _digests(self)}
+        fields = asdict(self)
+        if self.agreement is None:  # as in the records from before there was one
+            del fields["agreement"]
+        return fields | {"weights": _digests(self)}
 
     def method(self, device: str, dtype: str) -> Restore:
         """Load the networks and return the call that restores."""
         if self.estimator is None:
-            return lambda lq, generators: lq
-        if self.begin_index is None:
-            estimator = profiles.load_estimator(self.profile, self.estimator, device, dtype)
-            place = {"device": estimator.device, "dtype": estimator.dtype}
+            return lambda lq, generators, made_by: lq
+        restore = self._estimate(device, dtype) if self.begin_index is None else self._chain(device, dtype)
+        if self.agreement is None or not self.agreement.composite:
+            return restore
+        return lambda lq, generators, made_by: _pasted(restore(lq, generators, made_by), lq, made_by)
 
-            @torch.inference_mode()
-            def estimate(lq: torch.Tensor, generators: list[torch.Generator]) -> torch.Tensor:
-                return estimator(lq.to(**place)).float().cpu()
+    def _estimate(self, device: str, dtype: str) -> Restore:
+        """f(y)."""
+        estimator = profiles.load_estimator(self.profile, self.estimator, device, dtype)
+        place = {"device": estimator.device, "dtype": estimator.dtype}
 
-            return estimate
+        @torch.inference_mode()
+        def estimate(lq: torch.Tensor, generators: list[torch.Generator], made_by: Sequence) -> torch.Tensor:
+            mask = _masks(made_by, lq.shape[-1]).to(**place) if estimator.takes_mask else None
+            return estimator(lq.to(**place), mask).float().cpu()
+
+        return estimate
+
+    def _chain(self, device: str, dtype: str) -> Restore:
+        """Alg. 1."""
         pipeline = profiles.load(self.profile, self.estimator, self.scheduler, device, dtype)
         pipeline.set_progress_bar_config(disable=True)
         pipeline.set_begin_index(self.begin_index)
 
-        def restore(lq: torch.Tensor, generators: list[torch.Generator]) -> torch.Tensor:
+        def restore(lq: torch.Tensor, generators: list[torch.Generator], made_by: Sequence) -> torch.Tensor:
             return pipeline(
-                lq, self.steps, self.eta, generators, official_start=self.official_start, output_type="pt"
+                lq,
+                self.steps,
+                self.eta,
+                generators,
+                constraint=self._constraint(made_by, lq.shape[-1]),
+                official_start=self.official_start,
+                output_type="pt",
             ).images
 
         return restore
+
+    def _constraint(self, made_by: Sequence[Degradation | Known | None], size: int) -> constraints.Constraint | None:
+        """What the chain must agree with."""
+        if self.agreement is None:
+            return None
+        match made_by[0]:
+            case Mask():
+                return constraints.Masked(_masks(made_by, size), "step", self.agreement.gamma)
+            case Grey():
+                return constraints.Grey()
+            case BlockMeans(scale):
+                return EnlargedMeans(scale)
+        raise ValueError("this setting needs inputs of a known degradation; got others: take another data set.")
+
+
+def _masks(made_by: Sequence[Degradation | Known | None], size: int) -> torch.Tensor:
+    """(B, 1, size, size), 1 = missing."""
+    return torch.cat([mask.paint(size) for mask in made_by])
+
+
+def _pasted(restored: torch.Tensor, lq: torch.Tensor, made_by: Sequence[Degradation | Known | None]) -> torch.Tensor:
+    """The final composite: the input's own pixels where they are known."""
+    if not isinstance(made_by[0], Mask):
+        return restored
+    return torch.where(_masks(made_by, lq.shape[-1]) == 1, restored, lq)
 
 
 def _digests(setting: Setting) -> dict[str, str]:
@@ -102,11 +176,16 @@ class FolderMethod:
 
     Attributes:
         name: as in the paper's tables, whatever the case.
-        folder: one picture per item, of the item's name.
+        folder: one picture per item, of the item's name; for a table of several kinds, such a folder for each in it.
     """
 
     name: str
     folder: Path
+
+    def within(self, kind: str | None) -> "FolderMethod":
+        """Its pictures of a kind ("Box", "x8"): those in DIR/kind, in small letters, or else in DIR itself."""
+        inner = self.folder / kind.lower() if kind else self.folder
+        return FolderMethod(self.name, inner if inner.is_dir() else self.folder)
 
     @staticmethod
     def parse(text: str) -> "FolderMethod":

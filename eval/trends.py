@@ -42,6 +42,9 @@ def trends(
 
     Yields:
         Each file, once it is written.
+
+    Raises:
+        ValueError: a metric lacks its weights.
     """
     runner = Runner(work, dtype=dtype, batch=20, reference=reference)
     middle = _faces(test, work, limit, SCALE)
@@ -126,7 +129,10 @@ def _severity(runner: Runner, test: Path, limit: int | None, ours: Setting) -> p
 
 def _means(runner: Runner, faces: Dataset, setting: Setting) -> dict[str, float]:
     scores = {metric: runner.scores(faces, setting, metric) for metric in METRICS}
-    return {metric: sum(found.values.values()) / max(len(found.values), 1) for metric, found in scores.items()}
+    for metric, found in scores.items():
+        if found.reason:
+            raise ValueError(f"{metric} cannot be measured: {found.reason}")
+    return {metric: sum(found.values.values()) / len(found.values) for metric, found in scores.items()}
 
 
 def _write(path: Path, table: pd.DataFrame) -> Path:

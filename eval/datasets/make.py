@@ -9,7 +9,9 @@ from PIL import Image
 from rich.progress import track
 
 from difface import images
-from difface.degradation import Degradation, degrade
+from difface.degradation import Degradation
+from difface.masks import Mask
+from eval.datasets.degradations import Known, worsen
 from eval.datasets.manifest import (
     DESCRIPTION,
     MANIFEST,
@@ -21,13 +23,13 @@ from eval.datasets.manifest import (
     write_manifest,
 )
 
-Plan = list[tuple[Path, Degradation | None]]
+Plan = list[tuple[Path, Degradation | Known | None]]
 
 
 def make(folder: Path, description: dict, plan: Plan, read: Callable[[Path], Image.Image] = images.read) -> Dataset:
     """Make what is missing of a dataset and open it.
 
-    dataset.json is written first, then hq/NAME.png and lq/NAME.png, the manifest last. Several processes may call this
+    dataset.json is written first, then hq/NAME.png, lq/NAME.png and for masks mask/NAME.png, the manifest last. Several processes may call this
     at once: one works, the others wait.
 
     Args:
@@ -43,7 +45,7 @@ def make(folder: Path, description: dict, plan: Plan, read: Callable[[Path], Ima
     _check_free(folder, description)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
-        for left in (*folder.glob(".*.part"), *folder.glob("[hl]q/.*.part")):  # of a process that was killed
+        for left in (*folder.glob(".*.part"), *folder.glob("*/.*.part")):  # of a process that was killed
             left.unlink()
         if not (folder / DESCRIPTION).is_file():
             write_description(folder, description)
@@ -84,13 +86,14 @@ def _check_free(folder: Path, description: dict) -> None:
             )
 
 
-def _item(folder: Path, file: Path, degradation: Degradation | None) -> Item:
+def _item(folder: Path, file: Path, degradation: Degradation | Known | None) -> Item:
     name = f"{file.stem}.png"
-    return Item(file.stem, folder / "hq" / name if degradation else None, folder / "lq" / name, degradation)
+    mask = folder / "mask" / name if isinstance(degradation, Mask) else None
+    return Item(file.stem, folder / "hq" / name if degradation else None, folder / "lq" / name, degradation, mask)
 
 
 def _is_there(item: Item) -> bool:
-    return item.lq.is_file() and (item.hq is None or item.hq.is_file())
+    return all(file.is_file() for file in item.files)
 
 
 def _write(item: Item, read: Callable[[], Image.Image]) -> None:
@@ -99,9 +102,13 @@ def _write(item: Item, read: Callable[[], Image.Image]) -> None:
         return images.write(read(), item.lq)
     if not item.hq.is_file():
         images.write(read(), item.hq)
+    if item.mask and not item.mask.is_file():
+        with Image.open(item.hq) as truth:
+            missing = item.degradation.paint(truth.height, truth.width)[0]
+        images.write(images.to_pil(missing.expand(3, -1, -1)), item.mask)
     if not item.lq.is_file():
         truth = images.to_tensors(images.read(item.hq))[0]
-        lq = degrade(truth, item.degradation, generator_of(item.lq.name))
+        lq = worsen(truth, item.degradation, generator_of(item.lq.name))
         images.write(images.to_pil(lq), item.lq)
 
 

@@ -12,6 +12,7 @@ import torch
 
 from difface.degradation import Degradation
 from difface.images import whole_file
+from eval.datasets.degradations import Known, from_json, to_json
 
 DESCRIPTION = "dataset.json"
 MANIFEST = "manifest.csv"
@@ -25,13 +26,20 @@ class Item:
         name: file stem, unique in the set.
         hq: the clean truth, a PNG; None in real-world sets.
         lq: the degraded input, a PNG.
-        degradation: the parameters of Eq. 17 that made `lq` from `hq`; None in real-world sets.
+        degradation: what made `lq` from `hq`, the parameters of Eq. 17 or a known one; None in real-world sets.
+        mask: a PNG, white = missing; None where nothing is missing.
     """
 
     name: str
     hq: Path | None
     lq: Path
-    degradation: Degradation | None
+    degradation: Degradation | Known | None
+    mask: Path | None = None
+
+    @property
+    def files(self) -> list[Path]:
+        """All that it has."""
+        return [file for file in (self.hq, self.lq, self.mask) if file]
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,8 @@ class Dataset:
         """Of the names and bytes of all pictures, so that what was measured on one set is not taken for another's."""
         digest = hashlib.sha256()
         for item in self.items:
-            digest.update(f"{item.name} {_sha256(item.lq)} {_sha256(item.hq) if item.hq else '-'}\n".encode())
+            mask = f" {_sha256(item.mask)}" if item.mask else ""
+            digest.update(f"{item.name} {_sha256(item.lq)} {_sha256(item.hq) if item.hq else '-'}{mask}\n".encode())
         return digest.hexdigest()[:16]
 
 
@@ -90,7 +99,7 @@ def open_dataset(folder: Path) -> Dataset:
         )
     with (folder / MANIFEST).open(newline="") as file:
         items = tuple(_item(folder, row) for row in csv.DictReader(file))
-    for path in [path for item in items for path in (item.hq, item.lq) if path]:
+    for path in [path for item in items for path in item.files]:
         if not path.is_file():
             raise ValueError(f"{path} is in the manifest but not there: build the dataset again, only it will be made.")
     described = json.loads((folder / DESCRIPTION).read_text())
@@ -106,13 +115,17 @@ def write_description(folder: Path, description: dict) -> None:
 def write_manifest(folder: Path, items: list[Item]) -> None:
     """Write manifest.csv: per picture its files, their SHA-256, all parameters and the seed of the noise."""
     with whole_file(folder / MANIFEST) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
+        rows = [_row(folder, item) for item in items]
+        extra = [name for name in _KNOWN_COLUMNS if any(name in row for row in rows)]
+        writer = csv.DictWriter(file, [*_COLUMNS, *extra], lineterminator="\n")
         writer.writeheader()
-        writer.writerows(_row(folder, item) for item in items)
+        writer.writerows(rows)
 
 
 _PARAMETERS = tuple(field.name for field in fields(Degradation))
 _COLUMNS = ("name", "hq", "lq", *_PARAMETERS, "seed", "hq_sha256", "lq_sha256")
+_KNOWN_COLUMNS = ("known", "mask", "mask_sha256")
+"""In sets of a known degradation only: its parameters as JSON, and the mask."""
 
 
 def _row(folder: Path, item: Item) -> dict:
@@ -120,8 +133,12 @@ def _row(folder: Path, item: Item) -> dict:
     row = {"name": item.name, "lq": item.lq.relative_to(folder).as_posix(), "lq_sha256": _sha256(item.lq)}
     if item.hq:
         row |= {"hq": item.hq.relative_to(folder).as_posix(), "hq_sha256": _sha256(item.hq)}
-    if item.degradation:
+    if item.mask:
+        row |= {"mask": item.mask.relative_to(folder).as_posix(), "mask_sha256": _sha256(item.mask)}
+    if isinstance(item.degradation, Degradation):
         row |= asdict(item.degradation) | {"seed": name_seed(item.lq.name)}
+    elif item.degradation:
+        row |= {"known": json.dumps(to_json(item.degradation))}
     return row
 
 
@@ -130,7 +147,10 @@ def _item(folder: Path, row: dict) -> Item:
     if row["scale"]:
         numbers = {name: float(row[name]) for name in ("scale", "sigma_x", "sigma_y", "theta", "noise")}
         degradation = Degradation(**numbers, jpeg_quality=int(row["jpeg_quality"]), grey=row["grey"] == "True")
-    return Item(row["name"], folder / row["hq"] if row["hq"] else None, folder / row["lq"], degradation)
+    elif row.get("known"):
+        degradation = from_json(json.loads(row["known"]))
+    hq, mask = (folder / row[name] if row.get(name) else None for name in ("hq", "mask"))
+    return Item(row["name"], hq, folder / row["lq"], degradation, mask)
 
 
 def _sha256(file: Path) -> str:

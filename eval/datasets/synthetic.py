@@ -47,7 +47,7 @@ def build(
     """
     if limit is not None and limit < 1:
         raise ValueError(f"`limit` must be a number of pictures from 1; got {limit}.")
-    faces = _faces(source, data, size, limit)
+    faces = clean_faces(source, data, size, limit)
     plan = [(file, degradation) for file in faces.files[:limit]] if degradation else _on_grid(faces, size, limit, seed)
     description = {
         "name": faces.name,
@@ -69,7 +69,7 @@ def digest_of_names(files: list[Path]) -> str:
 
 
 @dataclass(frozen=True)
-class _Faces:
+class CleanFaces:
     """Clean faces.
 
     Attributes:
@@ -89,19 +89,22 @@ class _Faces:
     weights: str | None = None
 
 
-def _faces(source: str | Path, data: Path | None, size: int, limit: int | None) -> _Faces:
+def clean_faces(source: str | Path, data: Path | None, size: int, limit: int | None) -> CleanFaces:
+    """The faces of a source; arguments and errors as for `build`."""
     if source == "sampled":
         files = sampled.files(limit or sampled.COUNT, size)
-        return _Faces("sampled", "sampled", "sampled from the embedded prior", files, sampled.read, sampled.version())
+        return CleanFaces(
+            "sampled", "sampled", "sampled from the embedded prior", files, sampled.read, sampled.version()
+        )
     if source == "celeba":
-        return _Faces("celeba", "celeba", "of CelebA-Test", _celeba(data, size))
+        return CleanFaces("celeba", "celeba", "of CelebA-Test", _celeba(data, size))
     folder = Path(source)
     if not folder.is_dir():
         raise ValueError(
             f"the source '{source}' is unknown; sampled, celeba or a folder of aligned faces are accepted."
         )
     name = folder.resolve().name
-    return _Faces("folder", name, f"of {name}", images.find([folder]))
+    return CleanFaces("folder", name, f"of {name}", images.find([folder]))
 
 
 def _celeba(data: Path | None, size: int) -> list[Path]:
@@ -119,7 +122,7 @@ def _celeba(data: Path | None, size: int) -> list[Path]:
     return files[:wanted]
 
 
-def _on_grid(faces: _Faces, size: int, limit: int | None, seed: int) -> Plan:
+def _on_grid(faces: CleanFaces, size: int, limit: int | None, seed: int) -> Plan:
     """Every face with its cell of the grid."""
     every = grid(size)
     files = faces.files[: len(every)]

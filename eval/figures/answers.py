@@ -1,4 +1,4 @@
-"""Fig. 11: several answers to one input, and where they differ."""
+"""Fig. 11 and 17: several answers to one input, and where they differ."""
 
 from collections.abc import Sequence
 
@@ -65,3 +65,29 @@ def figure_11(
             rows.append({"face": name, "answer": answer, "N": begin_index, "spread": spread[k].mean().item()} | scores)
     sheet.colour_bar_below(answers + 1, largest, "standard deviation\n(images in [0, 1])")
     return sheet.figure, pd.DataFrame(rows)
+
+
+def figure_17(
+    faces: Faces,
+    make: MakePipeline = profiles.load,
+    profile: str = "tiny",
+    *,
+    estimator: str | None = None,
+    answers: int = 6,
+    begin_index: int | None = None,
+    steps: int = 50,
+    shown: int = 5,
+    metrics: Sequence[str] | None = None,
+) -> tuple[Figure, pd.DataFrame]:
+    """More answers for more faces than in Fig. 11; arguments, results and errors as for `figure_11`."""
+    return figure_11(
+        faces,
+        make,
+        profile,
+        estimator=estimator,
+        answers=answers,
+        begin_index=begin_index,
+        steps=steps,
+        shown=shown,
+        metrics=metrics,
+    )

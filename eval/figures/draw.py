@@ -1,6 +1,7 @@
 """Draw figures by number into a folder: what `python -m eval figure` and `figures` do."""
 
 import inspect
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,11 @@ import torch
 
 from difface import images, profiles
 from eval.figures import FIGURES, Faces, default_faces, read_faces, save
+
+logger = logging.getLogger(__name__)
+
+INPAINTING = ("12", "13")
+"""Figures that need an inpainting estimator."""
 
 GROUPS = {"7": ("7a", "7b"), "all": tuple(FIGURES)}
 """Names that stand for several figures."""
@@ -54,6 +60,9 @@ def draw(
         )
     faces = _faces(size, data, lq, limit)
     for one in numbers:
+        if number == "all" and one in INPAINTING and not profiles.profile(profile).inpainting:
+            logger.warning("figure %s is left out: the profile '%s' has no inpainting estimator.", one, profile)
+            continue
         function = FIGURES[one]
         known = inspect.signature(function).parameters
         options = {name: value for name, value in given.items() if name in known and value is not None}

@@ -1,15 +1,15 @@
 """Put a table together: run what is due, then read the scores beside the printed numbers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 
 from difface import profiles
-from difface.metrics import METRICS
 from eval import paper
 from eval.datasets import Dataset
+from eval.metrics import METRICS
 from eval.run import WHOLE_SET, Method, Runner, Scores
 from eval.settings import FolderMethod, Setting
 from eval.tables import definitions, statistics
@@ -92,15 +92,37 @@ def build(
     printed = paper.table(number)
     rows, columns = definitions.rows(number, options), definitions.columns(number)
     scored = [name for name in columns if name in METRICS]
-    methods = [row.method for row in rows if isinstance(row.method, Setting | FolderMethod)]
     blocks = []
     for name, dataset in datasets.items():
+        of_block = [_of_block(row, name) for row in rows]
+        methods = [row.method for row in of_block if isinstance(row.method, Setting | FolderMethod)]
         runner.evaluate(dataset, methods, scored)
-        lines = [_line(row, dataset, samples, runner, columns, number, name) for row in rows]
+        lines = [_line(row, dataset, samples, runner, columns, number, name) for row in of_block]
         if paired:
-            lines = _tested(lines, rows, dataset, runner, scored)
+            lines = _tested(lines, of_block, dataset, runner, scored)
         blocks.append(Block(name or dataset.name, dataset.label, tuple(lines)))
-    return Result(number, printed.caption, tuple(columns), tuple(blocks), printed.notes)
+    if number in definitions.AVERAGE:
+        blocks.append(_average(number, blocks, rows))
+    caption = definitions.caption(number, options.profile)
+    return Result(number, caption, tuple(columns), tuple(blocks), printed.notes)
+
+
+def _of_block(row: Row, block: str | None) -> Row:
+    """The row with another method's pictures of that block."""
+    return replace(row, method=row.method.within(block)) if isinstance(row.method, FolderMethod) else row
+
+
+def _average(number: str, blocks: list[Block], rows: list[Row]) -> Block:
+    """The plain mean of the blocks' numbers, as the paper has it."""
+    name, lines = definitions.AVERAGE[number], []
+    for k, row in enumerate(rows):
+        cells = {}
+        for column in blocks[0].lines[k].measured:
+            parts = [block.lines[k].measured[column] for block in blocks]
+            lacking = [part.reason for part in parts if part.value is None]
+            cells[column] = Cell(reason=lacking[0]) if lacking else Cell(float(np.mean([part.value for part in parts])))
+        lines.append(Line(row.label, cells, _printed(number, row.printed, name)))
+    return Block(name, f"the plain mean of the {len(blocks)} kinds", tuple(lines))
 
 
 def _line(

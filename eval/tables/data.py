@@ -4,10 +4,53 @@ from pathlib import Path
 
 from difface import profiles
 from difface.degradation import Degradation
-from eval.datasets import REAL_WORLD, Dataset, build, build_real
+from eval.datasets import REAL_WORLD, Dataset, build, build_known, build_real
+from eval.tables.definitions import KINDS
 
 PAPER_BLOCKS = {"lfw": "LFW", "webphoto": "WebPhoto", "wider": "WIDER"}
 """Real-world set -> the block of Table IV that it stands for."""
+
+
+def datasets(
+    number: str, specs: list[str], folder: Path, profile: str, limit: int | None, scale: float | None
+) -> dict[str | None, Dataset]:
+    """Make or reopen what a table is measured on; arguments and errors as for `dataset`.
+
+    Args:
+        number: of the table: those of known degradations take one spec and have a set for each of their kinds.
+
+    Returns:
+        The paper's block, None in tables of one block -> its set.
+    """
+    if number not in KINDS:
+        return dict(dataset(spec, folder, profile, limit, scale) for spec in specs)
+    if len(specs) > 1 or scale:
+        raise ValueError(
+            f"Table {number} is of known degradations: one --data and no --scale are accepted; got {', '.join(specs)}"
+            f"{f' and s = {scale:g}' if scale else ''}: leave the others out."
+        )
+    return {block: known(specs[0], folder, profile, limit, kind) for block, kind in KINDS[number].items()}
+
+
+def known(spec: str, folder: Path, profile: str, limit: int | None, kind: str) -> Dataset:
+    """Make or reopen a set of a kind of `eval.datasets.KINDS`.
+
+    Args:
+        spec: "sampled", a folder of aligned clean faces, or "celeba=DIR".
+        folder, profile, limit: as for `dataset`.
+        kind: how the faces are made worse.
+
+    Raises:
+        ValueError: another form, or pictures that do not fit.
+    """
+    size = profiles.profile(profile).size
+    source, _, path = spec.partition("=")
+    if (path and source != "celeba") or (spec != "sampled" and not Path(path or spec).is_dir()):
+        raise ValueError(f"--data must be sampled, a folder of clean faces, or celeba=FOLDER here; got '{spec}'.")
+    target = folder / "-".join([source if path else Path(spec).name, str(size), f"{limit or 'all'}", kind])
+    return build_known(
+        source if path or spec == "sampled" else Path(spec), target, size, kind, data=Path(path), limit=limit
+    )
 
 
 def dataset(

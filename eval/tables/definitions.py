@@ -4,13 +4,27 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from difface import profiles
-from difface.metrics import METRICS
 from eval import paper
+from eval.metrics import METRICS
 from eval.run import Method
-from eval.settings import FolderMethod, Setting
+from eval.settings import Agreement, FolderMethod, Setting
 
 OFFLINE = ("ID angle", "FD-prior")
 """Columns beside the paper's own that the files at hand allow offline."""
+
+EXTRA = {"VI": ("PSNR in hole", "FD-prior"), "XI": ()}
+"""The same in the tables that have others."""
+
+KINDS: dict[str, dict[str | None, str]] = {
+    "VI": {"Box": "box", "Irregular": "irregular", "Half": "half", "Expand": "expand"},
+    "VII": {None: "box"},
+    "X": {"x8": "x8", "x16": "x16"},
+    "XI": {None: "x4"},
+}
+"""Tables of known degradations: the paper's block -> the kind of `eval.datasets.KINDS`."""
+
+AVERAGE = {"VI": "Average"}
+"""Tables whose last block is the plain mean of the others, and its name."""
 
 TRADE_OFFS = ((500, 200), (250, 100), (100, 40), (50, 20), (20, 8))
 """Table IX: (steps of the whole chain, network calls), all from N = 400."""
@@ -20,6 +34,9 @@ SAMPLES = "samples"
 
 PAPER_START = 400
 """N of the paper's tables, on the chain of 1000."""
+
+INPAINTING_START, INPAINTING_ETA = 480, 1.0
+"""N and eta of the released inpainting."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +82,16 @@ class Options:
 def columns(number: str) -> list[str]:
     """Names of the measured columns of a table: the paper's, and beside metrics of pictures those that work offline."""
     named = [column.name for column in paper.table(number).columns]
-    return named + [name for name in OFFLINE if any(column in METRICS for column in named)]
+    extra = EXTRA.get(number, OFFLINE)
+    return named + [name for name in extra if any(column in METRICS for column in named)]
+
+
+def caption(number: str, profile: str) -> str:
+    """What the table is, said otherwise where the faces stand in for natural pictures."""
+    printed = paper.table(number).caption
+    if number == "XI" and profile != "imagenet256-sr":
+        return f"faces, x4, in the place of: {printed}"
+    return printed
 
 
 def rows(number: str, options: Options) -> list[Row]:
@@ -111,6 +137,36 @@ def _ours(options: Options) -> list[Row]:
     ]
 
 
+def _inpainting(options: Options) -> list[Row]:
+    try:
+        lama = profiles.inpainting_estimator(options.profile)
+    except ValueError as problem:
+        return [Row("input (masked)", Setting()), Row("DifFace", None, "DifFace", str(problem))]
+    start = options.start or INPAINTING_START
+    ours = Setting(options.profile, lama, start, steps=options.steps, eta=INPAINTING_ETA, agreement=Agreement())
+    return [
+        Row("input (masked)", Setting()),
+        Row("f(y)", replace(ours, begin_index=None)),
+        Row("DifFace", ours, "DifFace"),
+    ]
+
+
+def _inpainting_timed(options: Options) -> list[Row]:
+    return _inpainting(options)[1:]
+
+
+def _super_resolution(options: Options) -> list[Row]:
+    if not profiles.profile(options.profile).estimators:
+        reason = f"no estimator of the profile '{options.profile}' is published, nor one for super-resolution"
+        return [Row("input (nearest)", Setting()), Row("DifFace", None, "DifFace", reason)]
+    return [
+        Row("input (nearest)", Setting()),
+        Row("f(y)", options.setting(begin_index=None)),
+        Row("DifFace", options.setting(), "DifFace"),
+        Row("DifFace, agreeing with y", options.setting(agreement=Agreement())),
+    ]
+
+
 def _timed(options: Options) -> list[Row]:
     return _ours(options)[1:]
 
@@ -150,7 +206,11 @@ TABLES = {
     "III": _ours,
     "IV": _ours,
     "V": _with_samples,
+    "VI": _inpainting,
+    "VII": _inpainting_timed,
     "VIII": _timed,
     "IX": _accelerated,
+    "X": _super_resolution,
+    "XI": _super_resolution,
 }
 """Number -> the function that makes our own rows."""

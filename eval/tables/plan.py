@@ -1,8 +1,8 @@
 """What a table would do: its rows, and every file that it asks for, here or still to be fetched."""
 
 from difface import profiles, weights
-from difface.metrics import METRICS
 from difface.weights import CATALOG, WeightError
+from eval.metrics import METRICS
 from eval.tables import definitions
 
 
@@ -27,5 +27,5 @@ def _state(name: str) -> str:
     try:
         return f"{name}: {weights.find(name)}"
     except WeightError:
-        url = CATALOG[name].url
+        url = CATALOG[name].source
         return f"{name}: missing, " + (f"would be fetched from {url}" if url else "has no public address: put it there")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from difface import images
-from difface.metrics import METRICS
 from eval import paper
+from eval.metrics import METRICS
 from eval.tables.build import Block, Cell, Result
 
 _DIGITS = {"SSIM": 3, "SSIM (RGB)": 3, "LPIPS": 3}

@@ -38,8 +38,8 @@ def test_real_world_sets_stand_in_the_papers_blocks(tmp_path, faces, caplog) -> 
 def test_a_figure_is_drawn_with_its_table(tmp_path, faces, capsys) -> None:
     assert main(["figure", "4", "--data", str(faces), "--limit", "2", "-o", str(tmp_path / "out")]) == 0
     assert sorted(path.suffix for path in (tmp_path / "out").iterdir()) == [".csv", ".pdf", ".png"]
-    assert main(["figure", "12", "-o", str(tmp_path / "out")]) == 2
-    assert "figure '12' is not drawn here" in capsys.readouterr().err
+    assert main(["figure", "16", "-o", str(tmp_path / "out")]) == 2
+    assert "figure '16' is not drawn here" in capsys.readouterr().err
 
 
 def test_a_curve_is_drawn_from_a_log(tmp_path) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import zlib
+from dataclasses import replace
 
 import matplotlib
 import numpy as np
@@ -10,10 +11,13 @@ import pytest
 import torch
 from diffusers import DDIMScheduler
 
-from difface import DifFacePipeline, build_scheduler, images
+from difface import DifFacePipeline, FaceEstimator, build_scheduler, images, masks, profiles
+from difface.constraints import Masked
 from difface.metrics import METRICS, PSNR
+from difface.models.estimator import LAMA_256
 from difface.weights import WeightMissing
 from eval.figures import FIGURES, Faces, default_faces, read_faces, save, write_levels
+from eval.figures import draw as draw_module
 from eval.figures import faces as faces_module
 from eval.figures.severity import levels
 from eval.figures.sheet import Sheet
@@ -30,17 +34,30 @@ QUICK = {
     "9": dict(steps=20, metrics=["PSNR"]),
     "10": dict(steps=20),
     "11": dict(steps=20, metrics=["PSNR"]),
+    "12": dict(steps=10, metrics=["PSNR"]),
+    "13": dict(steps=10, gammas=(0, 0.5)),
+    "14": dict(steps=20, metrics=["PSNR"]),
+    "15": dict(steps=20, metrics=["PSNR"]),
+    "17": dict(steps=20, answers=3, metrics=["PSNR"]),
 }
-ROWS = {"3": 4, "4": 1000, "5": 2, "6": 12, "7a": 3, "7b": 20, "8": 10, "9": 8, "10": 8, "11": 8}
+ROWS = {
+    **{"3": 4, "4": 1000, "5": 2, "6": 12, "7a": 3, "7b": 20, "8": 10, "9": 8, "10": 8, "11": 8},
+    **{"12": 16, "13": 4, "14": 16, "15": 8, "17": 6},
+}
 BETAS = np.linspace(1e-4, 0.02, 1000)
 ABAR = np.cumprod(1 - BETAS)
 
 
 @pytest.fixture
-def make(small):
-    """The random networks of 16 pixels, whatever the profile."""
+def make(small, monkeypatch):
+    """The random networks of 16 pixels, whatever the profile; "lama" fills holes."""
+    able = replace(profiles.PROFILES["tiny"], inpainting={"lama": lambda: None})
+    monkeypatch.setitem(profiles.PROFILES, "tiny", able)
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        lama = FaceEstimator("lama", LAMA_256 | {"ngf": 4, "n_downsampling": 2, "n_blocks": 1}).eval()
     return lambda profile, estimator, scheduler: DifFacePipeline(
-        small.unet, build_scheduler(scheduler), small.estimator
+        small.unet, build_scheduler(scheduler), lama if estimator == "lama" else small.estimator
     )
 
 
@@ -279,3 +296,54 @@ def test_default_faces_and_their_size(make, two, monkeypatch):
         FIGURES["8"](faces, make)
     with pytest.raises(ValueError, match="`count`"):
         default_faces(1)
+
+
+def test_figure_12_fills_the_holes_of_the_test_sets(make, two, tmp_path):
+    kinds = list(masks.MASKS)
+    for kind in kinds:
+        for name, face in zip(two.names, two.hq, strict=True):
+            images.write(images.to_pil(0.5 * face), tmp_path / kind / f"{name}.png")
+    _, table = FIGURES["12"](two, make, steps=10, others={"dim": tmp_path}, metrics=["PSNR"])
+    assert list(dict.fromkeys(table["mask"])) == sorted(kinds)
+    for k, kind in enumerate(kinds):
+        face, truth = two.names[k % 2], two.hq[k % 2]
+        hole = masks.MASKS[kind](seeded(f"{face} {kind}")).paint(16)[0, 0] == 1
+        dim = table[(table["mask"] == kind) & (table.method == "dim")]
+        assert dim.face.item() == face
+        assert abs(dim["PSNR in hole"].item() - psnr(0.5 * truth[:, hole], truth[:, hole])) < 0.05
+        both = table[(table["mask"] == kind) & table.method.isin(["DifFace", "another seed"])]
+        assert (both.calls == 5).all() and both["PSNR in hole"].nunique() == 2
+        share = 10 * math.log10(hole.double().mean().item())  # all errors are in the hole: the rest is pasted
+        assert np.allclose(both["PSNR in hole"] - share, both.PSNR, atol=1e-3)
+
+
+def test_figure_13_without_gamma_is_the_plain_chain_pasted(small, make, two):
+    _, table = FIGURES["13"](two, make, steps=10, gammas=(0, 0.5), shown=1)
+    hole = masks.MASKS["expand"](seeded("a expand")).paint(16)
+    pipeline = make("tiny", "lama", "ddim")
+    pipeline.set_begin_index(480)
+    chosen = {"constraint": Masked(hole, "step", 0), "generator": [seeded("a")], "output_type": "pt"}
+    answer = pipeline(two.hq[:1] * (1 - hole), 10, 1.0, **chosen).images
+    inside = hole[0, 0] == 1
+    assert abs(table["PSNR in hole"][0] - psnr(answer[0][:, inside], two.hq[0][:, inside])) < 1e-3
+    assert table["PSNR in hole"].nunique() == 2 and (table.border > 0).all()
+
+
+def test_figure_14_starts_from_repeated_means(make, two):
+    _, table = FIGURES["14"](two, make, scales=(4,), steps=20, metrics=["PSNR"])
+    small = two.hq.numpy().reshape(2, 3, 4, 4, 4, 4).mean((3, 5)).repeat(4, -1).repeat(4, -2)
+    assert np.allclose(table[table.method == "input y"].PSNR, [psnr(small[k], two.hq[k]) for k in range(2)], atol=1e-3)
+    plain, agreeing = (table[table.method == name].PSNR for name in ("DifFace", "DifFace, Hx = y"))
+    assert (agreeing.values > plain.values).all()  # the means are the truth's
+
+
+def test_all_figures_go_on_without_an_inpainting_estimator(tmp_path, monkeypatch, caplog):
+    monkeypatch.setitem(profiles.PROFILES, "tiny", replace(profiles.PROFILES["tiny"], inpainting={}))
+    called = dict.fromkeys(FIGURES, lambda *a, **k: (None, None))
+    for name, function in called.items():
+        monkeypatch.setitem(FIGURES, name, function)
+    monkeypatch.setattr(draw_module, "_faces", lambda *a: None)
+    monkeypatch.setattr(draw_module, "save", lambda figure, table, folder, name: [name])
+    drawn = list(draw_module.draw("all", tmp_path))
+    assert set(FIGURES) - {name.removeprefix("figure_") for name in drawn} == {"12", "13"}
+    assert caplog.text.count("no inpainting estimator") == 2

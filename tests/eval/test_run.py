@@ -146,7 +146,7 @@ def test_two_processes_give_the_table_of_one(tmp_path, faces) -> None:
 
 def test_bad_options_end_in_one_line(tmp_path, faces, capsys) -> None:
     for arguments, said in (
-        (["table", "VI"], "table 'VI' is not made here"),
+        (["table", "XII"], "table 'XII' is not made here"),
         (["table", "III", "--data", str(tmp_path / "none")], "--data must be sampled, a folder"),
         (["table", "III", "--methods", "gfpgan"], "--methods must be NAME=DIR"),
         (["table", "III", "--data", str(faces), "--steps", "7"], "divide"),
