@@ -230,8 +230,9 @@ def inpaint(
     """Fill the missing parts of aligned faces; known pixels stay the picture's own bytes."""
     import torch
 
-    from difface import images, masks, profiles
+    from difface import images, profiles
     from difface.constraints import Masked
+    from difface.inpaint import fill
 
     files = images.find(inputs)
     answers = tuple(f"_s{k + 1}" for k in range(samples)) if samples > 1 else ("",)
@@ -243,25 +244,24 @@ def inpaint(
     pipeline.set_begin_index(start)
     pipeline.check_inputs(steps, eta, example)
 
-    def fill(group: list[Path], pictures: list) -> None:
-        file, picture = group[0], pictures[0]
-        missing = find_mask(file)
-        if missing.shape[-2:] != (picture.height, picture.width):
-            raise images.ImageError(
-                f"its mask is {missing.shape[-1]}x{missing.shape[-2]} and the picture {picture.width}x{picture.height} pixels; "
-                "the same size is accepted: make the mask for this picture."
-            )
-        constraint = Masked(missing, rule, gamma)
+    def work(group: list[Path], pictures: list) -> None:
+        file, constraint = group[0], Masked(find_mask(group[0]), rule, gamma)
         for first in range(0, samples, BATCH):
             generators = _seeds(seed, samples)[first : first + BATCH]
-            result = pipeline(picture, steps, eta, generators, len(generators), constraint)
-            info = result.info | {"rule": rule, "gamma": f"{constraint.gamma:g}", "composite": not no_composite}
+            result = fill(
+                pipeline,
+                pictures[0],
+                constraint,
+                generators,
+                num_inference_steps=steps,
+                eta=eta,
+                composite=not no_composite,
+            )
             for k, filled in enumerate(result.images, first):
-                filled = filled if no_composite else masks.paste_known(filled, picture, missing)
-                text = images.restored_text(info, profile, seed + k)
+                text = images.restored_text(result.info, profile, seed + k)
                 images.write(filled, output / f"{file.stem}{answers[k]}.png", text)
 
-    _each(files, fill)
+    _each(files, work)
 
 
 def _mask_source(given: str) -> Callable:

@@ -8,7 +8,8 @@ import numpy as np
 
 from difface import weights
 
-SCRFD = "scrfd_2.5g_bnkps.onnx"
+SCRFD = ("scrfd_2.5g_bnkps.onnx", "det_10g.onnx")
+"""Networks of one kind; the first that is here is taken. The second can be fetched."""
 
 TILE = 640
 """Side in pixels of what SCRFD sees at once."""
@@ -42,7 +43,7 @@ def scrfd(photo: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray, 
     Raises:
         difface.weights.WeightError: the detector's weights are not there, or are not what they should be.
     """
-    detector = _scrfd(str(weights.find(SCRFD)))
+    detector = _scrfd(str(weights.find_any(*SCRFD)))
     found = []
     for view, shift, scale, inner in _views(photo):
         boxes, points = detector.detect(view, view.shape[:2], det_thresh=threshold)

@@ -65,7 +65,7 @@ class Face:
 def detector_name() -> str:
     """Which detector `find_faces` uses now: "SCRFD" where its weights are, else "LBP cascade"."""
     try:
-        weights.find(detection.SCRFD)
+        weights.find_any(*detection.SCRFD)
     except weights.WeightMissing:
         return "LBP cascade"
     return "SCRFD"

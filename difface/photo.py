@@ -32,6 +32,7 @@ def restore_photo(
     eta: float = DEFAULT_ETA,
     scale: int = 1,
     large: bool = False,
+    batch: int = BATCH,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Image.Image, dict]:
     """Restore the faces of a photo.
@@ -44,6 +45,7 @@ def restore_photo(
         num_inference_steps, eta: as for the pipeline.
         scale: 1, or 2 for a photo twice as wide and high (`difface.upscale`).
         large: restore also faces of more than `LARGEST` times the model's size.
+        batch: faces that go through the networks at once.
         progress: called with network calls done and in all (faces times steps) after each; what it raises ends the work.
 
     Returns:
@@ -61,14 +63,15 @@ def restore_photo(
     found = _faces(photo, found)
     chosen = found if large else [face for face in found if face.side <= LARGEST * pipeline.size]
     info: dict = {"faces": len(chosen), "notes": _notes(found, large, pipeline.size), "detector": _detector(found)}
-    result = np.array(photo)
+    before = np.asarray(photo)
+    result = before.copy()
     if scale == 2:
         info["upscaler"] = upscale.upscaler_name()
         result = np.array(upscale.double(photo, pipeline.device))
-    one_colour = is_one_colour(photo)
-    for first in range(0, len(chosen), BATCH):
-        part = chosen[first : first + BATCH]
-        crops = [faces.align(photo, face.anchors, pipeline.size) for face in part]
+    one_colour, template = is_one_colour(photo), faces.FFHQ_TEMPLATE * pipeline.size
+    for first in range(0, len(chosen), batch):
+        part = chosen[first : first + batch]
+        crops = [faces.warp(before, face.anchors, template, pipeline.size) for face in part]
         generators = [torch.Generator().manual_seed(seed) for _ in part]
         follow = _follow(progress, first, len(part), len(chosen), pipeline, num_inference_steps, eta)
         output = pipeline(crops, num_inference_steps, eta, generators, callback_on_step_end=follow)
@@ -76,20 +79,17 @@ def restore_photo(
         for face, crop, restored in zip(part, crops, output.images, strict=True):
             restored = restored.convert("L").convert("RGB") if one_colour else restored
             # Pixel i is centred at i + 0.5 at either scale.
-            faces.paste(
-                result, match_colour(np.asarray(restored), np.asarray(crop)), (face.anchors + 0.5) * scale - 0.5
-            )
+            faces.paste(result, match_colour(np.asarray(restored), crop), (face.anchors + 0.5) * scale - 0.5)
     return Image.fromarray(result), info
 
 
 def _faces(photo: Image.Image, found: list[Face] | None) -> list[Face]:
-    if found is None and not (found := faces.find_faces(photo)):
+    found = faces.find_faces(photo) if found is None else found
+    if not found:
         raise images.ImageError(
             "no face was found; a photo with faces of 20 pixels or more is accepted: if the picture is one face that "
             "fills it, restore it as one aligned face (on the command line without --photo)."
         )
-    if not found:
-        raise images.ImageError("no face is chosen; one or more are accepted: choose one.")
     return found
 
 

@@ -60,7 +60,7 @@ def photos(faces: list[torch.Tensor]) -> dict[str, torch.Tensor]:
     result, turn = {}, cycle(faces)
     for scene in SCENES:
         result[scene.name] = compose(scene, torch.stack([next(turn) for _ in range(scene.count)]))
-    small = Image.fromarray(astronaut()).crop((60, 0, 444, 288)).resize((256, 192), Image.Resampling.LANCZOS)
+    small = Image.fromarray(astronaut()).crop((0, 0, 512, 384)).resize((256, 192), Image.Resampling.LANCZOS)
     return result | {"astronaut": images.to_tensors(small)[0]}
 
 

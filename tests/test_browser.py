@@ -3,9 +3,12 @@
 import shutil
 import socket
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 pytest.importorskip("gradio", reason="gradio is not installed")
@@ -42,10 +45,26 @@ def address(astronaut_face, tmp_path_factory):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    page = app.build("tiny", examples)
-    app.serve(page, port, prevent_thread_lock=True, quiet=True)
-    yield f"http://127.0.0.1:{port}"
-    page.close(verbose=False)
+    with pytest.MonkeyPatch.context() as patch:
+        _fill_in_quickly(patch, tmp_path_factory.mktemp("lama"))
+        page = app.build("tiny", examples)
+        app.serve(page, port, prevent_thread_lock=True, quiet=True)
+        yield f"http://127.0.0.1:{port}"
+        page.close(verbose=False)
+
+
+def _fill_in_quickly(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """An untrained inpainting estimator, and few steps to fill in with."""
+    from difface import FaceEstimator, profiles
+    from difface.models.estimator import LAMA_256
+    from difface.space import inpaint, shared
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        FaceEstimator("lama", LAMA_256 | {"ngf": 4, "n_downsampling": 2, "n_blocks": 1}).save_pretrained(folder)
+    patch.setattr(inpaint, "STEPS", 20)
+    patch.setitem(profiles.PROFILES, "tiny", replace(profiles.PROFILES["tiny"], inpainting={"lama": lambda: folder}))
+    shared._estimator.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +98,10 @@ def click(browser, css: str) -> None:
     element.click()
 
 
-def wait_for_text(browser, css: str, text: str) -> None:
-    WebDriverWait(browser, 30).until(lambda b: any(text in e.text for e in b.find_elements(By.CSS_SELECTOR, css)), text)
+def wait_for_text(browser, css: str, text: str, seconds: float = 30) -> None:
+    WebDriverWait(browser, seconds).until(
+        lambda b: any(text in e.text for e in b.find_elements(By.CSS_SELECTOR, css)), text
+    )
 
 
 def screenshot(browser, path: Path) -> None:
@@ -178,6 +199,30 @@ def test_restore_a_photo_with_several_faces(browser, address, tmp_path):
     wait_for_text(browser, "#photo-summary", f"{len(boxes) - 1} faces were restored")
     assert len(browser.find_elements(By.CSS_SELECTOR, "#photo-result img")) == 2
     assert_fits_and_is_described(browser, tmp_path, "photo")
+    assert severe(browser) == []
+
+
+def test_fill_in_what_is_painted_and_what_a_mask_hides(browser, address, tmp_path):
+    set_width(browser, 1280)
+    browser.get(address)
+    open_tab(browser, "Inpaint")
+    click(browser, "#inpaint-face-examples button img")
+    canvas = find(browser, "#inpaint-canvas canvas")
+    find(browser, "#inpaint-face img")
+    click(browser, "#inpaint-kind input[value=half]")
+    WebDriverWait(browser, 10).until(
+        lambda b: b.find_element(By.CSS_SELECTOR, "#inpaint-kind input[value=half]").is_selected()
+    )
+    time.sleep(2)  # the canvas draws without a sign that it has ended
+    stroke = webdriver.ActionChains(browser).move_to_element_with_offset(canvas, -60, -60).click_and_hold()
+    stroke.move_by_offset(60, 10).move_by_offset(20, 10).release().perform()
+    click(browser, "button#inpaint")
+    wait_for_text(browser, "#inpaint-summary", "of the face was missing", 90)
+    share = int(find(browser, "#inpaint-summary").text.split("%")[0])
+    assert 51 <= share <= 70  # half, and the stroke
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#inpaint-result img")) == 2
+    find(browser, "#inpaint-estimate img")
+    assert_fits_and_is_described(browser, tmp_path, "inpaint")
     assert severe(browser) == []
 
 

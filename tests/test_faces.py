@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import skimage.data
 from PIL import Image
 from scipy import ndimage
 
-from difface import faces
+from difface import detection, faces, images
+from difface.weights import WeightMissing
 from eval.gallery import ASTRONAUT_POINTS, astronaut_face
 
 
@@ -26,14 +28,76 @@ def test_nothing_where_there_is_no_face(onnx):
     assert faces.find_faces(Image.fromarray(noise)) == []
 
 
-def test_without_weights_the_cascade_finds_the_face_by_its_box(monkeypatch, tmp_path, astronaut_photo):
+@pytest.fixture
+def no_weights(monkeypatch, tmp_path):
     monkeypatch.setenv("DIFFACE_WEIGHTS", str(tmp_path))
     monkeypatch.setenv("DIFFACE_CACHE", str(tmp_path))
+
+
+def test_close_ups_are_found(onnx, astronaut_photo):
+    """A face that fills a large picture, which SCRFD misses at its usual size."""
+    close = faces.align(astronaut_photo, ASTRONAUT_POINTS, 512).crop((60, 60, 452, 452)).resize((1000, 1000))
+    found = faces.find_faces(close)
+    assert len(found) == 1
+    assert np.abs((found[0].points / 1000 * 392 + 60) / 512 - faces.FFHQ_TEMPLATE).max() < 0.05
+
+
+def test_small_faces_are_found_in_a_large_photo(onnx, astronaut_photo):
+    """Faces of 30 x 37 pixels on 1700 x 900, 11 pixels wide in the view of the whole photo; on borders of tiles too."""
+    small = astronaut_photo.resize((180, 180), Image.Resampling.LANCZOS).crop((20, 0, 150, 110))
+    canvas = Image.new("RGB", (1700, 900), (120, 130, 140))
+    places = [(x, y) for y in (0, 230, 500, 780) for x in (10, 480, 600, 1010, 1550)]
+    for place in places:
+        canvas.paste(small, place)
+    found = faces.find_faces(canvas)
+    assert len(found) == len(places)
+    noses = np.array([face.points[2] for face in found])
+    for place in places:
+        assert np.abs(noses - place - [58.5, 44.7]).max(1).min() < 2
+    centres = [face.box[0] + face.box[2] for face in found]
+    assert centres == sorted(centres)
+
+
+def test_without_weights_the_cascade_finds_boxes(no_weights, astronaut_photo):
     assert faces.detector_name() == "LBP cascade"
+    with pytest.raises(WeightMissing, match=r"python -m difface fetch det_10g.onnx"):
+        detection.scrfd(np.asarray(astronaut_photo), 0.5)
     (face,) = faces.find_faces(astronaut_photo)
-    left, top, right, bottom = face.box
     assert face.points is None and 0.5 <= face.score <= 1
-    assert all(left < x < right and top < y < bottom for x, y in ASTRONAUT_POINTS)
+    side = 1 / faces.SimilarityTransform.from_estimate(ASTRONAUT_POINTS, faces.FFHQ_TEMPLATE).scale
+    assert abs(face.side / side - 1) < 0.15
+    assert np.abs(face.anchors - ASTRONAUT_POINTS).max() < 0.1 * side
+
+
+@pytest.mark.parametrize("name", ["coffee", "chelsea", "rocket", "coins", "brick", "page"])
+def test_the_cascade_finds_nothing_where_there_is_no_face(no_weights, name):
+    picture = getattr(skimage.data, name)()
+    assert faces.find_faces(Image.fromarray(picture)) == []
+
+
+def test_boxes_of_the_cascade_are_merged(no_weights, astronaut_photo):
+    """Two faces side by side: two boxes, none over another."""
+    canvas = Image.new("RGB", (600, 300), (120, 130, 140))
+    small = astronaut_photo.resize((280, 280))
+    canvas.paste(small, (10, 10))
+    canvas.paste(small, (310, 10))
+    left, right = faces.find_faces(canvas)
+    assert left.box[2] < right.box[0] and abs(right.box[0] - left.box[0] - 300) < 12
+
+
+def test_group_photos(onnx, testdata):
+    """Real photos: SCRFD finds everybody (counted by eye), and at most one box in ten of the cascade is not one of them."""
+    everybody = {"00.jpg": 4, "01.jpg": 4, "02.png": 4, "03.png": 2, "Solvay_conference_1927.png": 29}
+    boxes = wrong = 0
+    for name, count in everybody.items():
+        photo = np.asarray(images.read(testdata / "realworld" / "whole_imgs" / name))
+        _, scores, points = detection.scrfd(photo, 0.5)
+        assert len(scores) == count
+        for left, top, right, bottom in detection.lbp(photo, 0.5)[0]:
+            x, y = points[:, 2].T  # noses
+            boxes += 1
+            wrong += not ((left < x) & (x < right) & (top < y) & (y < bottom)).any()
+    assert boxes >= 35 and wrong <= boxes / 10
 
 
 @pytest.mark.parametrize("turn", [0.0, 0.3])
@@ -88,3 +152,19 @@ def test_side_is_that_of_the_aligned_square():
     assert abs(faces.Face((0, 0, 1, 1), points, 1.0).side - 200) < 1e-6
     with pytest.raises(ValueError, match="no face"):
         faces.largest([])
+
+
+def test_a_box_has_the_template_at_its_place():
+    """An upright square from the stated relation: 1.55 box widths, its centre 0.07 widths above the box's."""
+    face = faces.Face((100, 100, 200, 200), None, 0.8)
+    assert abs(face.side - 155) < 1e-6
+    assert np.allclose(face.anchors, [150, 143] + (faces.FFHQ_TEMPLATE - 0.5) * 155)
+
+
+def test_paste_outside_the_photo_changes_nothing_there():
+    photo = np.full((40, 40, 3), 100, np.uint8)
+    white = np.full((64, 64, 3), 255, np.uint8)
+    faces.paste(photo, white, faces.FFHQ_TEMPLATE * 60 + 200)
+    assert (photo == 100).all()
+    faces.paste(photo, white, faces.FFHQ_TEMPLATE * 60 - 30)
+    assert photo[0, 0, 0] == 255 and (photo[35:, 35:] == 100).all()

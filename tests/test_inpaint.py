@@ -1,6 +1,7 @@
-"""`python -m difface inpaint`: whose pixels the results hold, where masks come from, and what is refused."""
+"""`python -m difface inpaint` and the page's tab: whose pixels the results hold, where masks come from, and what is refused."""
 
 import json
+import socket
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from difface import FaceEstimator, cli, profiles
+from difface import FaceEstimator, cli, masks, profiles
 from difface.models.estimator import LAMA_256
 
 FEW = ("--steps", "10", "--device", "cpu")
@@ -133,3 +134,128 @@ def test_profiles_keep_inpainting_estimators_apart():
     assert "lama" not in profiles.PROFILES["tiny"].estimators
     with pytest.raises(ValueError, match="'ffhq512' has no inpainting estimator"):
         profiles.inpainting_estimator("ffhq512")
+
+
+BEFORE_AND_AFTER, ESTIMATE, SUMMARY, FILE = range(4)
+"""What the page's /inpaint returns."""
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """A client of the page, with an untrained inpainting estimator, and the folder with that."""
+    pytest.importorskip("gradio", reason="gradio is not installed")
+    import gradio_client
+
+    import app
+    from difface.space import shared
+
+    folder = tmp_path_factory.mktemp("page")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        FaceEstimator("lama", LAMA_256 | {"ngf": 4, "n_downsampling": 2, "n_blocks": 1}).save_pretrained(folder)
+    with pytest.MonkeyPatch.context() as patch, socket.socket() as probe:
+        patch.setitem(
+            profiles.PROFILES, "tiny", replace(profiles.PROFILES["tiny"], inpainting={"lama": lambda: folder})
+        )
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        probe.close()
+        shared._estimator.cache_clear()
+        blocks = app.build("tiny", folder / "none")
+        app.serve(blocks, port, prevent_thread_lock=True, quiet=True)
+        yield gradio_client.Client(f"http://127.0.0.1:{port}", verbose=False, analytics_enabled=False), folder
+        blocks.close(verbose=False)
+        shared._estimator.cache_clear()
+
+
+def paint(path) -> dict:
+    """A mask file as the painted layer."""
+    from gradio_client import handle_file
+
+    return {"background": None, "layers": [handle_file(path)], "composite": None}
+
+
+def ask(page, name: str, path, **fields):
+    from gradio_client import handle_file
+
+    return page[0].predict(face=handle_file(path), aligned=True, api_name=name, **fields)
+
+
+@pytest.mark.parametrize("kind", ["box", "irregular", "half", "expand"])
+def test_the_page_paints_the_masks_of_the_four_kinds(page, case, tmp_path, kind):
+    value = ask(page, "/mask", tmp_path / "in" / "face.png", kind=kind, mask_seed=5)
+    (layer,) = (Image.open(path) for path in value["layers"])
+    wanted = masks.MASKS[kind](torch.Generator().manual_seed(5)).paint(100)[0, 0].numpy()
+    assert layer.size == Image.open(value["background"]).size == (512, 512)
+    painted = layer.getchannel("A").resize((100, 100), Image.Resampling.NEAREST)
+    assert np.array_equal(np.asarray(painted) == 255, wanted == 1)
+
+
+def test_the_page_fills_in_as_the_command_does(page, run, case, tmp_path):
+    """A black hole that is found is filled with the command's own bytes; what is known stays; the file says what made it."""
+    levels, hole = case
+    face = tmp_path / "in" / "face.png"
+    layers = ask(page, "/mask", face, kind="auto", mask_seed=0)["layers"]
+    result = ask(page, "/inpaint", face, painted=paint(layers[0]), steps=20, start=480, seed=3)
+    assert "11% of the face was missing" in result[SUMMARY]
+    assert run(face, "-o", tmp_path / "out", "--seed", 3, "--steps", 20, "--device", "cpu") == (0, [])
+    assert np.abs(read(result[FILE]).astype(int) - read(tmp_path / "out" / "face.png")).max() <= 1
+    assert np.array_equal(read(result[FILE])[~hole], levels[~hole])
+    made = json.loads(Image.open(result[FILE]).text["difface"])
+    assert (made["rule"], made["gamma"], made["composite"], made["eta"], made["seed"]) == ("step", "0.5", True, 1.0, 3)
+    other = ask(page, "/inpaint", face, painted=paint(layers[0]), steps=20, seed=4)
+    differs = (read(other[FILE]) != read(result[FILE])).any(2)
+    assert differs[hole].mean() > 0.5 and not differs[~hole].any()
+
+
+def test_the_page_takes_gamma_and_leaves_the_composite_out(page, case, tmp_path):
+    levels, hole = case
+    common = dict(painted=paint(tmp_path / "mask.png"), steps=20, composite=False)
+    free = ask(page, "/inpaint", tmp_path / "in" / "face.png", rule="closed", gamma="0", **common)
+    held = ask(page, "/inpaint", tmp_path / "in" / "face.png", rule="closed", gamma="inf", **common)
+    away, near = (np.abs(read(answer[FILE])[~hole].astype(int) - levels[~hole]).mean() for answer in (free, held))
+    assert near < 0.7 * away
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"painted": None}, "nothing is marked as missing"),
+        ({"painted": "black"}, "nothing is marked as missing"),
+        ({"painted": "white"}, "the whole picture is marked"),
+        ({"painted": "wide"}, "the same shape is accepted"),
+        ({"painted": "text"}, "the painted mask is no picture"),
+        ({"gamma": "0.6"}, "in [0, 0.5]"),
+        ({"gamma": "much"}, "a number or inf is accepted"),
+        ({"start": 60, "steps": 20, "seed": None}, "the seed is empty"),
+    ],
+)
+def test_the_page_refuses_in_one_line(page, case, tmp_path, fields, says):
+    from gradio_client.exceptions import AppError
+
+    Image.new("L", (100, 100)).save(tmp_path / "black.png")
+    Image.new("L", (100, 100), 255).save(tmp_path / "white.png")
+    Image.new("L", (200, 100), 255).save(tmp_path / "wide.png")
+    (tmp_path / "text.png").write_text("no picture")
+    given = {"painted": "mask"} | fields
+    if given["painted"]:
+        given["painted"] = paint(tmp_path / f"{given['painted']}.png")
+    with pytest.raises(AppError) as caught:
+        ask(page, "/inpaint", tmp_path / "in" / "face.png", **given)
+    assert says in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_black_holes_that_are_doubtful_are_to_be_painted(page, case, tmp_path):
+    from gradio_client.exceptions import AppError
+
+    Image.open(tmp_path / "in" / "face.png").save(tmp_path / "lossy.jpg")
+    with pytest.raises(AppError, match="black may not be exact.*: paint over what is missing"):
+        ask(page, "/mask", tmp_path / "lossy.jpg", kind="auto", mask_seed=0)
+
+
+def test_the_page_says_what_is_missing(monkeypatch, tmp_path):
+    app = pytest.importorskip("app", reason="gradio is not installed")
+    monkeypatch.setitem(profiles.PROFILES, "tiny", replace(profiles.PROFILES["tiny"], inpainting={}))
+    shown = [part["props"].get("value") for part in app.build("tiny", tmp_path).config["components"]]
+    (line,) = [text for text in shown if isinstance(text, str) and "has no inpainting estimator" in text]
+    assert "--task inpaint" in line and "\n" not in line

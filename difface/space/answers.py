@@ -27,7 +27,7 @@ def tab(profile: profiles.Profile, examples: Path) -> None:
             aligned = widgets.aligned()
             run, cancel = widgets.buttons("Make answers", "answer")
             count = gr.Slider(2, MOST, 4, step=1, label="Answers")
-            start = widgets.start(profile)
+            start = widgets.start(profile.begin_index)
             with gr.Accordion("Advanced", open=False):
                 seed = widgets.seed()
         with gr.Column(min_width=300):

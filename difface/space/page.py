@@ -5,7 +5,7 @@ from pathlib import Path
 import gradio as gr
 
 from difface import profiles
-from difface.space import about, answers, paper, photo, restore, shared, worse
+from difface.space import about, answers, inpaint, paper, photo, restore, shared, worse
 
 CLEANING = (300, 1800)
 """Files older than the second number of seconds are deleted, looked for as often as the first says."""
@@ -46,6 +46,8 @@ def build(profile_name: str = "tiny", examples: Path = shared.EXAMPLES) -> gr.Bl
                 single = restore.tab(profile, examples)
             with gr.Tab("Whole photo", id="photo"):
                 photo.tab(profile, examples / "photos", single, tabs)
+            with gr.Tab("Inpaint", id="inpaint"):
+                inpaint.tab(profile, examples)
             with gr.Tab("Several answers", id="answers"):
                 answers.tab(profile, examples)
             with gr.Tab("Make it worse", id="worse"):

@@ -7,7 +7,7 @@ import gradio as gr
 from PIL import Image
 
 from difface import faces, profiles
-from difface.photo import LARGEST, numbered, restore_photo
+from difface.photo import BATCH, LARGEST, numbered, restore_photo
 from difface.space import running, shared, widgets
 from difface.space.restore import Tab
 
@@ -32,7 +32,7 @@ def tab(profile: profiles.Profile, examples: Path, single: Tab, tabs: gr.Tabs) -
             as_face = gr.Button("Restore it as one aligned face instead", visible=False, elem_id="photo-as-face")
             run, cancel = widgets.buttons("Restore", "photo-restore")
             scale = gr.Radio([("Same size", 1), ("Twice the size", 2)], value=1, label="Size of the result")
-            start = widgets.start(profile)
+            start = widgets.start(profile.begin_index)
             large = gr.Checkbox(
                 False,
                 label="Large faces too",
@@ -133,11 +133,15 @@ def photo_restorer(profile: str) -> Callable:
             yield None, widgets.under_way("Finding the faces"), None
             chosen = _chosen(picture, numbers)
 
-            def attempt(report: Callable, device: str) -> tuple[Image.Image, dict]:
-                pipeline = shared.pipeline_for(profile, start=start, device=device)
-                return restore_photo(pipeline, picture, chosen, seed=seed, scale=scale, large=large, progress=report)
+            def work(report: Callable) -> tuple[tuple[Image.Image, dict], list[str]]:
+                def attempt(device: str, batch: int) -> tuple[Image.Image, dict]:
+                    pipeline = shared.pipeline_for(profile, start=start, device=device)
+                    settings = dict(seed=seed, scale=scale, large=large, batch=batch, progress=report)
+                    return restore_photo(pipeline, picture, chosen, **settings)
 
-            run = running.Run(lambda report: running.within_memory(lambda device, _: attempt(report, device)))
+                return running.within_memory(attempt, BATCH)
+
+            run = running.Run(work)
             yield from run.steps(lambda step: (None, widgets.under_way("Restoring the faces", step), None))
             (result, info), notes = run.result()
             file = shared.save(result, photo, info, profile, seed)

@@ -38,7 +38,7 @@ def tab(profile: profiles.Profile, examples: Path) -> Tab:
             face = widgets.picture("A face", examples, "face")
             aligned = widgets.aligned()
             run, cancel = widgets.buttons("Restore", "restore")
-            start = widgets.start(profile)
+            start = widgets.start(profile.begin_index)
             advanced = _advanced(profile)
         with gr.Column(min_width=300):
             outputs, download = _outputs()

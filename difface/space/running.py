@@ -15,8 +15,6 @@ from difface import DifFacePipeline
 T = TypeVar("T")
 EVERY = 0.4
 """Least seconds before and between pictures of a run that is shown live; drawing them takes time, too."""
-BATCH = 8
-"""Faces that go through the networks at once, while memory lasts."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import gradio as gr
 
-from difface import profiles
 from difface.space.running import Step
 from difface.space.shared import MAX_SEED
 
@@ -66,12 +65,12 @@ def aligned() -> gr.Checkbox:
     )
 
 
-def start(profile: profiles.Profile) -> gr.Slider:
-    """N."""
+def start(begin_index: int) -> gr.Slider:
+    """N, at first `begin_index`."""
     return gr.Slider(
         MIN_START,
         1000,
-        profile.begin_index,
+        begin_index,
         step=10,
         label="N: from fidelity (left) to realism (right)",
         info="Small N keeps close to the picture; large N looks better and invents more.",

@@ -44,7 +44,7 @@ def tab(profile: profiles.Profile) -> None:
                 buttons=["fullscreen"],
                 elem_id="worse",
             )
-            start = widgets.start(profile)
+            start = widgets.start(profile.begin_index)
             run, cancel = widgets.buttons("Restore it", "restore-worse")
             status = widgets.status("worse-summary")
             gallery = gr.Gallery(

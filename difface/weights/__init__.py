@@ -2,7 +2,7 @@
 
 from difface.weights.catalog import CATALOG, Weight, lookup
 from difface.weights.convert import ConversionError, convert, converted
-from difface.weights.download import cache_folder, fetch, find
+from difface.weights.download import cache_folder, fetch, find, find_any
 from difface.weights.formats import WeightError, WeightMissing, WeightRefused, check_format, load_state_dict
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "converted",
     "fetch",
     "find",
+    "find_any",
     "load_state_dict",
     "lookup",
 ]

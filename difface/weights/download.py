@@ -79,6 +79,21 @@ def find(name: str) -> Path:
     raise WeightMissing(f"{name} ({weight.what}) is missing: looked for {_looked()}. {remedy}")
 
 
+def find_any(*names: str) -> Path:
+    """The first of these files that `find` has.
+
+    Raises:
+        WeightMissing: none is here; the message is about the last one.
+        ValueError, WeightRefused: as `find`.
+    """
+    for name in names[:-1]:
+        try:
+            return find(name)
+        except WeightMissing:
+            continue
+    return find(names[-1])
+
+
 def fetch(name: str, *, progress: bool = True) -> Path:
     """The file of that name, downloaded (with its archive, if it is in one) into the cache when `find` does not have it.
 

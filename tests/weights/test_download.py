@@ -329,6 +329,14 @@ def test_a_bad_file_in_an_archive_is_refused(pack, cache, content):
     assert not (cache / NAME).exists()
 
 
+def test_the_first_file_that_is_here_is_taken(server, cache, monkeypatch):
+    fetch(NAME, progress=False)
+    monkeypatch.setitem(CATALOG, "other.pth", Weight("other.pth", None, "unet", "MIT", "another network", "tests"))
+    assert download.find_any("other.pth", NAME) == find(NAME)
+    with pytest.raises(WeightMissing, match=r"other.pth \(another network\)"):
+        download.find_any("other.pth", "other.pth")
+
+
 def test_an_archive_without_the_file_is_named(pack):
     pack.body = packed("other.pth", checkpoint())
     with pytest.raises(WeightRefused, match=f"does not hold {NAME}"):

@@ -1,0 +1,343 @@
+"""The tab that fills the missing parts of a face: painted by the visitor, a mask of the paper's four kinds, or black holes."""
+
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+import torch
+from gradio.components.image_editor import EditorData
+from PIL import Image
+
+from difface import images, masks, profiles
+from difface.constraints import Masked
+from difface.inpaint import ETA, START, fill
+from difface.pipeline import DifFaceOutput
+from difface.space import running, shared, widgets
+from difface.space.restore import DDIM_STEPS
+
+KINDS = [
+    ("Box", "box"),
+    ("Irregular", "irregular"),
+    ("Half", "half"),
+    ("Expand", "expand"),
+    ("Black holes of the picture", "auto"),
+]
+STEPS = 100
+"""DDIM steps at first; the released 250 take two and a half times as long."""
+RULES = [("Step, as released", "step"), ("Closed form (Eq. 16)", "closed")]
+OTHER_PROFILE = {"ffhq512": "ffhq256-inpaint"}
+"""Who fills in where a profile has no estimator for it."""
+NOTHING_MISSING = (
+    "nothing is marked as missing; white paint or a mask is accepted: paint over what to fill, or choose a mask."
+)
+NOTHING_KNOWN = "the whole picture is marked as missing; some known pixels are accepted: take some paint away."
+
+
+def tab(profile: profiles.Profile, examples: Path) -> None:
+    """Draw the tab."""
+    gr.Markdown(
+        "Choose a face, mark what is **missing**: paint over it in white, or choose a mask. Press *Fill in*. What is known "
+        "stays as it is."
+    )
+    name = OTHER_PROFILE.get(profile.name, profile.name)
+    if not profiles.profile(name).inpainting:
+        gr.Markdown(f"**Not to be had here:** {_missing(name)}", elem_id="inpaint-missing")
+    size = profiles.profile(name).size
+    with gr.Row():
+        with gr.Column(min_width=300):
+            face = widgets.picture("A face with something missing", examples, "inpaint-face", height=240)
+            aligned = widgets.aligned()
+            canvas = _canvas()
+            kind = gr.Radio(KINDS, label="Or a mask at a click", elem_id="inpaint-kind")
+            run, cancel = widgets.buttons("Fill in", "inpaint")
+            mask_seed, settings = _advanced()
+        with gr.Column(min_width=300):
+            outputs, download = _outputs()
+    gr.on(
+        [face.change, aligned.input],
+        blank(size),
+        [face, aligned],
+        [canvas, kind],
+        api_name="inpaint_canvas",
+        api_visibility="private",
+        show_progress_on=canvas,
+        **shared.QUEUE,
+    )
+    gr.on(
+        [kind.input, mask_seed.input],
+        masker(size),
+        [face, aligned, kind, mask_seed],
+        canvas,
+        api_name="mask",
+        api_description="A mask for a face, to be handed to /inpaint as `painted`.",
+        show_progress_on=canvas,
+        **shared.QUEUE,
+    )
+    filled = run.click(
+        inpainter(name),
+        [face, aligned, canvas, *settings],
+        outputs,
+        api_name="inpaint",
+        api_description="Fill the missing parts of a face: those that are white in a layer of `painted`.",
+        show_progress_on=outputs[0],
+        scroll_to_output=True,
+        **shared.QUEUE,
+    )
+    widgets.after(filled, cancel, outputs[2], download)
+
+
+def _missing(name: str) -> str:
+    """Why nothing can be filled in, in a line."""
+    try:
+        profiles.inpainting_estimator(name)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _canvas() -> gr.ImageEditor:
+    """Where the visitor paints; a request gets its layers unread, so that `_painted` judges them."""
+    canvas = gr.ImageEditor(
+        label="Paint what is missing",
+        type="pil",
+        format="png",
+        sources=(),
+        transforms=(),
+        layers=False,
+        brush=gr.Brush(default_size=40, colors=["#ffffff"], color_mode="fixed"),
+        canvas_size=(shared.SHOWN, shared.SHOWN),
+        height=430,
+        buttons=["fullscreen"],
+        elem_id="inpaint-canvas",
+        placeholder="Choose a face above",
+    )
+
+    def layers(value: EditorData | None) -> list[str | BytesIO]:
+        if value is None:
+            return []
+        sent = (
+            canvas.blob_storage.pop(value.id, None) if value.id else value
+        )  # browsers send what was painted beforehand
+        found = sent.layers if sent else []
+        return [BytesIO(layer) if isinstance(layer, bytes) else layer.path for layer in found if layer]
+
+    canvas.preprocess = layers
+    return canvas
+
+
+def _advanced() -> tuple[gr.Number, list[gr.components.Component]]:
+    """The mask's seed, and the settings in the order in which `inpaint` takes them."""
+    with gr.Accordion("Advanced", open=False):
+        mask_seed = gr.Number(
+            0, label="Seed of the mask", info="Another seed draws another mask.", precision=0, minimum=0
+        )
+        rule = gr.Dropdown(RULES, value="step", label="Rule", info="How known pixels pull the picture towards them.")
+        gamma = gr.Textbox(
+            "",
+            label="γ",
+            info="How strongly: 0 (not at all) to 0.5 with Step, 0 to inf with the closed form. Empty is the most: exactly.",
+            placeholder="the most",
+            max_lines=1,
+        )
+        start = widgets.start(START)
+        steps = gr.Dropdown(DDIM_STEPS, value=STEPS, label="DDIM steps", info="Those below N are taken.")
+        eta = gr.Slider(0, 1, ETA, step=0.05, label="η", info="Fresh noise per step: 0 is none (DDIM), 1 is DDPM.")
+        composite = gr.Checkbox(
+            True, label="Composite", info="Put the picture's own pixels back where they are known.", elem_id="composite"
+        )
+        seed = widgets.seed()
+    return mask_seed, [rule, gamma, start, steps, eta, composite, seed]
+
+
+def _outputs() -> tuple[list[gr.components.Component], gr.DownloadButton]:
+    """What a request shows, in the order in which `inpaint` returns it, and the last of them."""
+    pair = gr.ImageSlider(
+        label="Before and after",
+        format="png",
+        interactive=False,
+        max_height=shared.SHOWN,
+        buttons=["fullscreen"],
+        elem_id="inpaint-result",
+    )
+    status = widgets.status("inpaint-summary")
+    download = gr.DownloadButton("Download (PNG)", interactive=False, elem_id="inpaint-download")
+    estimate = gr.Image(
+        label="Estimate f(y)",
+        format="png",
+        interactive=False,
+        buttons=[],
+        height=280,
+        elem_id="inpaint-estimate",
+    )
+    return [pair, estimate, status, download], download
+
+
+def blank(size: int) -> Callable:
+    """The function behind a new picture, for a model of `size` pixels."""
+
+    def inpaint_canvas(face: str | None, aligned: bool) -> tuple[dict | None, None]:
+        """The face to paint on, and no kind of mask."""
+        if not face:
+            return None, None
+        with shared.one_line():
+            return _sheet(shared.aligned_face(shared.read(face), aligned, size)[0], None), None
+
+    return inpaint_canvas
+
+
+def masker(size: int) -> Callable:
+    """The function behind a choice of mask, for a model of `size` pixels."""
+
+    def mask(face: str | None, aligned: bool, kind: str | None, mask_seed: int) -> dict:
+        """The face with a mask painted on it."""
+        with shared.one_line():
+            picture, seed = shared.read(face), shared.whole(mask_seed, "seed of the mask", 0, shared.MAX_SEED)
+            crop, _ = shared.aligned_face(picture, aligned, size)
+            if kind == "auto":
+                return _sheet(crop, _holes(face, crop is picture))
+            if kind is None:
+                return _sheet(crop, None)
+            return _sheet(crop, masks.MASKS[kind](*shared.generators(seed)).paint(crop.height, crop.width))
+
+    return mask
+
+
+def _holes(path: str, whole: bool) -> torch.Tensor:
+    """The mask of a picture's black holes, (1, 1, H, W).
+
+    Raises:
+        ImageError: there are none, they are doubtful, or the face is only a part of the picture.
+    """
+    if not whole:
+        raise images.ImageError(
+            "the face was cut out of the picture, and with it its exact black; holes are looked for in a whole picture: "
+            "tick Already aligned, or paint over what is missing."
+        )
+    try:
+        return masks.find_mask(path)
+    except images.ImageError as error:  # what to do is another thing here than on the command line
+        raise images.ImageError(f"{str(error).rpartition(': ')[0]}: paint over what is missing.") from None
+
+
+def _sheet(crop: Image.Image, missing: torch.Tensor | None) -> dict:
+    """What the canvas shows: a face enlarged or reduced to about `SHOWN` pixels, and a mask (1, 1, H, W) in white paint."""
+    ratio = shared.SHOWN / max(crop.size)
+    shown = crop.resize([max(1, round(side * ratio)) for side in crop.size], Image.Resampling.LANCZOS)
+    if missing is None:
+        return {"background": shown, "layers": [], "composite": None}
+    paint = Image.new("RGBA", shown.size, (255, 255, 255, 0))
+    paint.putalpha(_picture(missing).resize(shown.size, Image.Resampling.NEAREST))
+    return {"background": shown, "layers": [paint], "composite": None}
+
+
+def _picture(missing: torch.Tensor) -> Image.Image:
+    """A mask (1, 1, H, W) as a grey picture, white = missing."""
+    return Image.fromarray(missing[0, 0].numpy().astype(np.uint8) * 255, "L")
+
+
+def _painted(layers: list[str | BytesIO], width: int, height: int) -> torch.Tensor:
+    """The mask (1, 1, height, width) of what is painted: 1 where any layer is white and not transparent.
+
+    Raises:
+        ImageError: a layer is no picture or of another shape, or nothing or everything is painted.
+    """
+    missing = np.zeros((height, width), bool)
+    for layer in layers:
+        grey, alpha = (np.asarray(part) for part in _layer(layer, width, height).split())
+        missing |= (grey > 127) & (alpha > 127)
+    if not missing.any():
+        raise images.ImageError(NOTHING_MISSING)
+    if missing.all():
+        raise images.ImageError(NOTHING_KNOWN)
+    return torch.from_numpy(missing).float()[None, None]
+
+
+def _layer(layer: str | BytesIO, width: int, height: int) -> Image.Image:
+    """A painted layer in grey with alpha (LA), at the size of the face."""
+    try:
+        with Image.open(layer) as picture:
+            images.check_size(*picture.size, "the painted mask")
+            paint = picture.convert("RGBA").convert("LA")
+    except images.ImageError:
+        raise
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        raise images.ImageError("the painted mask is no picture; PNG is accepted: paint it anew.") from None
+    if abs(paint.width * height - paint.height * width) > 0.02 * paint.width * height:
+        raise images.ImageError(
+            f"the painted mask is {paint.width}x{paint.height} and the face {width}x{height} pixels; the same shape is "
+            "accepted: paint it anew."
+        )
+    return paint.resize((width, height), Image.Resampling.NEAREST)
+
+
+def _gamma(text: str) -> float | None:
+    """gamma from its field; None, the largest, where that is empty."""
+    try:
+        return float(text) if text.strip() else None
+    except ValueError:
+        raise ValueError(f"γ is '{text}'; a number or inf is accepted: type one, or leave it empty.") from None
+
+
+def inpainter(profile: str) -> Callable:
+    """The function behind the button."""
+
+    @shared.on_gpu
+    def inpaint(
+        face: str | None,
+        aligned: bool,
+        painted: list,
+        rule: str,
+        gamma: str,
+        start: int,
+        steps: int,
+        eta: float,
+        composite: bool,
+        seed: int,
+    ) -> Iterator[tuple]:
+        """Fill the missing parts of a face, and show how it comes about."""
+        with shared.one_line():
+            picture, seed = shared.read(face), shared.whole(seed, "seed", 0, shared.MAX_SEED)
+            crop, note = shared.aligned_face(picture, aligned, profiles.profile(profile).size)
+            constraint = Masked(_painted(painted, *crop.size), rule, _gamma(gamma))
+            estimator = profiles.inpainting_estimator(profile)
+            yield None, None, widgets.under_way("Loading the networks"), None
+            before = _enlarged(masks.paste_known(Image.new("RGB", crop.size, "white"), crop, constraint.mask))
+
+            def attempt(report: Callable, device: str) -> DifFaceOutput:
+                pipeline = shared.pipeline_for(profile, estimator, "ddim", start, device)
+                total = len(pipeline.check_inputs(steps, eta, constraint))
+                follow = running.follower(report, total)["callback_on_step_end"]
+                settings = dict(num_inference_steps=steps, eta=eta, composite=composite)
+                return fill(
+                    pipeline, crop, constraint, shared.generators(seed), **settings, callback_on_step_end=follow
+                )
+
+            def view(step: running.Step) -> tuple:
+                now = images.to_pil(images.unfit_square(step.x0_hat[0], crop.height, crop.width))
+                return (before, _enlarged(now)), None, widgets.under_way("Filling in", step), None
+
+            run = running.Run(lambda report: running.within_memory(lambda device, _: attempt(report, device)))
+            yield from run.steps(view)
+            output, notes = run.result()
+            file = shared.save(output.images[0], face, output.info, profile, seed)
+            summary = _summary(output.info, constraint.mask, seed)
+            pair = before, _enlarged(output.images[0])
+            yield pair, _enlarged(output.estimates[0]), widgets.note(note, *notes, summary), file
+
+    return inpaint
+
+
+def _enlarged(picture: Image.Image) -> Image.Image:
+    """About `SHOWN` pixels wide or high; larger ones as they are."""
+    ratio = max(shared.SHOWN / max(picture.size), 1)
+    return picture.resize([round(side * ratio) for side in picture.size], Image.Resampling.BICUBIC)
+
+
+def _summary(info: dict, missing: torch.Tensor, seed: int) -> str:
+    known = "What is known is the picture's own." if info["composite"] else "What is known is as the model gives it."
+    return (
+        f"{missing.mean().item():.0%} of the face was missing and is made up, in {info['calls']} network calls from "
+        f"N = {info['begin_index']}, seed {seed}. {known} Another seed fills it in another way."
+    )
