@@ -178,17 +178,20 @@ def at_every_step(table: pd.DataFrame, column: str, claim: str) -> str:
 
 
 def kept_table(number: str) -> Markdown:
-    """A table of the paper as it was measured on the 100 test faces, beside the printed numbers.
+    """A table of the paper as it was measured on the 100 test faces, beside the printed numbers; or how to measure it."""
+    return _kept(f"table_{number}", f"table {number}")
 
-    Raises:
-        ValueError: it is not kept in eval/results.
-    """
-    path = RESULTS / f"table_{number}.md"
-    if not path.is_file():
-        raise ValueError(
-            f"table {number} is not kept in eval/results; measure it with `python -m eval table {number}`."
-        )
-    return Markdown(path.read_text(encoding="utf-8"))
+
+def kept_constraints() -> Markdown:
+    """How well known degradations are kept and undone on the 100 test faces; or how to measure it."""
+    return _kept("constraints", "constraints")
+
+
+def _kept(name: str, command: str) -> Markdown:
+    path = RESULTS / f"{name}.md"
+    if path.is_file():
+        return Markdown(path.read_text(encoding="utf-8"))
+    return Markdown(f"Not kept in `eval/results`: measure it with `python -m eval {command}`.")
 
 
 def small_table(number: str, profile: str = "tiny", limit: int = 4, steps: int = 50, printed: bool = True) -> Markdown:

@@ -132,7 +132,8 @@ def _printed(number: str, marks: Marks) -> list[tuple[str, list[list[str]]]]:
             ]
             for row in block.rows
         ]
-        title = f"{block.name or table.setting.data or 'data not stated'}, {table.setting.size} pixels"
+        size = f", {table.setting.size} pixels" if table.setting.size else ""
+        title = (block.name or table.setting.data or "data not stated") + size
         result.append((title, [["", *(_head(column.name, marks) for column in table.columns)], *body]))
     return result
 
