@@ -274,21 +274,24 @@ def bad_files(folder: Path, good: Path) -> list[tuple[Path, str]]:
     return [(folder / name, text) for name, (_, text) in contents.items()] + [(folder / "dot.png", "is 1x1 pixels")]
 
 
-FACE_ENDPOINTS = {
-    "/restore": "face",
-    "/answers": "face",
-    "/worsen": "face",
-    "/restore_worse": "face",
-    "/figure": "face",
+TAKE_A_FACE = {
+    "/restore": {},
+    "/mask": {"kind": "auto"},
+    "/inpaint": {"painted": None},
+    "/answers": {},
+    "/worsen": {},
+    "/restore_worse": {},
+    "/figure": {},
 }
-PHOTO_ENDPOINTS = {"/find_faces": "photo", "/restore_photo": "photo"}
+TAKE_A_PHOTO = {"/find_faces": {}, "/restore_photo": {}}
+"""Endpoint -> what else it must be told."""
 
 
 def test_a_bad_file_is_answered_with_one_line(server, client, upload, tmp_path):
     before = (server[1] / "log").read_text()
     for path, expected in bad_files(tmp_path, upload):
-        for name, field in (FACE_ENDPOINTS | PHOTO_ENDPOINTS).items():
-            message = refusal(client, name, **{field: path})
+        for name, others in (TAKE_A_FACE | TAKE_A_PHOTO).items():
+            message = refusal(client, name, **{"face" if name in TAKE_A_FACE else "photo": path}, **others)
             assert message.startswith(path.name), message
             assert expected in message
             assert "\n" not in message
@@ -318,13 +321,9 @@ def test_unusual_pictures_are_restored(client, upload, tmp_path):
 
 
 def test_no_picture_and_no_seed(client, upload):
-    for name, field in {
-        "/restore": "face",
-        "/answers": "face",
-        "/restore_worse": "face",
-        "/restore_photo": "photo",
-    }.items():
-        assert "no picture is chosen" in refusal(client, name, **{field: None})
+    for name in ("/restore", "/mask", "/inpaint", "/answers", "/restore_worse"):
+        assert "no picture is chosen" in refusal(client, name, face=None, **TAKE_A_FACE[name])
+    assert "no picture is chosen" in refusal(client, "/restore_photo", photo=None)
     assert "the seed is empty" in refusal(client, "/restore", face=upload, seed=None)
 
 

@@ -4,11 +4,9 @@ import shutil
 import socket
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 from PIL import Image
 
 pytest.importorskip("gradio", reason="gradio is not installed")
@@ -37,6 +35,7 @@ SWITCHES = [
 def address(astronaut_face, tmp_path_factory):
     sys.path.insert(0, str(ROOT))
     import app
+    from difface.space import inpaint
 
     examples = tmp_path_factory.mktemp("examples")
     astronaut_face.save(examples / "1.png")
@@ -46,25 +45,11 @@ def address(astronaut_face, tmp_path_factory):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     with pytest.MonkeyPatch.context() as patch:
-        _fill_in_quickly(patch, tmp_path_factory.mktemp("lama"))
+        patch.setattr(inpaint, "STEPS", 20)  # quicker
         page = app.build("tiny", examples)
         app.serve(page, port, prevent_thread_lock=True, quiet=True)
         yield f"http://127.0.0.1:{port}"
         page.close(verbose=False)
-
-
-def _fill_in_quickly(patch: pytest.MonkeyPatch, folder: Path) -> None:
-    """An untrained inpainting estimator, and few steps to fill in with."""
-    from difface import FaceEstimator, profiles
-    from difface.models.estimator import LAMA_256
-    from difface.space import inpaint, shared
-
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        FaceEstimator("lama", LAMA_256 | {"ngf": 4, "n_downsampling": 2, "n_blocks": 1}).save_pretrained(folder)
-    patch.setattr(inpaint, "STEPS", 20)
-    patch.setitem(profiles.PROFILES, "tiny", replace(profiles.PROFILES["tiny"], inpainting={"lama": lambda: folder}))
-    shared._estimator.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -208,6 +193,7 @@ def test_fill_in_what_is_painted_and_what_a_mask_hides(browser, address, tmp_pat
     open_tab(browser, "Inpaint")
     click(browser, "#inpaint-face-examples button img")
     canvas = find(browser, "#inpaint-canvas canvas")
+    assert canvas.get_attribute("aria-label") == "Paint here"
     find(browser, "#inpaint-face img")
     click(browser, "#inpaint-kind input[value=half]")
     WebDriverWait(browser, 10).until(

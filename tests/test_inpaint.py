@@ -9,21 +9,14 @@ import pytest
 import torch
 from PIL import Image
 
-from difface import FaceEstimator, cli, masks, profiles
-from difface.models.estimator import LAMA_256
+from difface import cli, masks, profiles
 
 FEW = ("--steps", "10", "--device", "cpu")
 
 
 @pytest.fixture
-def run(capsys, monkeypatch, tmp_path):
-    """Run the command with an untrained inpainting estimator; its exit status and its lines on stderr."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        net = FaceEstimator("lama", LAMA_256 | {"ngf": 4, "n_downsampling": 2, "n_blocks": 1})
-    net.save_pretrained(tmp_path / "lama")
-    able = replace(profiles.PROFILES["tiny"], inpainting={"lama": lambda: tmp_path / "lama"})
-    monkeypatch.setitem(profiles.PROFILES, "tiny", able)
+def run(capsys):
+    """Run the command with the embedded models; its exit status and its lines on stderr."""
 
     def call(*arguments) -> tuple[int, list[str]]:
         status = cli.main(["inpaint", *map(str, arguments)])
@@ -142,30 +135,19 @@ BEFORE_AND_AFTER, ESTIMATE, SUMMARY, FILE = range(4)
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    """A client of the page, with an untrained inpainting estimator, and the folder with that."""
+    """A client of the page, with the embedded models."""
     pytest.importorskip("gradio", reason="gradio is not installed")
     import gradio_client
 
     import app
-    from difface.space import shared
 
-    folder = tmp_path_factory.mktemp("page")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        FaceEstimator("lama", LAMA_256 | {"ngf": 4, "n_downsampling": 2, "n_blocks": 1}).save_pretrained(folder)
-    with pytest.MonkeyPatch.context() as patch, socket.socket() as probe:
-        patch.setitem(
-            profiles.PROFILES, "tiny", replace(profiles.PROFILES["tiny"], inpainting={"lama": lambda: folder})
-        )
+    with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-        probe.close()
-        shared._estimator.cache_clear()
-        blocks = app.build("tiny", folder / "none")
-        app.serve(blocks, port, prevent_thread_lock=True, quiet=True)
-        yield gradio_client.Client(f"http://127.0.0.1:{port}", verbose=False, analytics_enabled=False), folder
-        blocks.close(verbose=False)
-        shared._estimator.cache_clear()
+    blocks = app.build("tiny", tmp_path_factory.mktemp("examples"))
+    app.serve(blocks, port, prevent_thread_lock=True, quiet=True)
+    yield gradio_client.Client(f"http://127.0.0.1:{port}", verbose=False, analytics_enabled=False)
+    blocks.close(verbose=False)
 
 
 def paint(path) -> dict:
@@ -178,7 +160,7 @@ def paint(path) -> dict:
 def ask(page, name: str, path, **fields):
     from gradio_client import handle_file
 
-    return page[0].predict(face=handle_file(path), aligned=True, api_name=name, **fields)
+    return page.predict(face=handle_file(path), aligned=True, api_name=name, **fields)
 
 
 @pytest.mark.parametrize("kind", ["box", "irregular", "half", "expand"])

@@ -47,7 +47,7 @@ def tab(profile: profiles.Profile, examples: Path) -> None:
     size = profiles.profile(name).size
     with gr.Row():
         with gr.Column(min_width=300):
-            face = widgets.picture("A face with something missing", examples, "inpaint-face", height=240)
+            face = widgets.picture("A face with holes", examples, "inpaint-face", height=240)
             aligned = widgets.aligned()
             canvas = _canvas()
             kind = gr.Radio(KINDS, label="Or a mask at a click", elem_id="inpaint-kind")
@@ -100,7 +100,7 @@ def _missing(name: str) -> str:
 def _canvas() -> gr.ImageEditor:
     """Where the visitor paints; a request gets its layers unread, so that `_painted` judges them."""
     canvas = gr.ImageEditor(
-        label="Paint what is missing",
+        label="Paint here",
         type="pil",
         format="png",
         sources=(),

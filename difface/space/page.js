@@ -1,16 +1,25 @@
 () => {
-  // Pictures without an alternative text get the label of the field that they are in, and their number where they are several.
+  // Pictures without an alternative text get the label of the field that they are in, and their number where they are several;
+  // a canvas gets the label.
+  const label = (element) => {
+    const field = element.closest(".block");
+    const text = field && field.querySelector("[data-testid=block-label], .label");
+    return text ? text.textContent.trim() : "Picture";
+  };
   const name = (image) => {
     const field = image.closest(".block");
-    const label = field && field.querySelector("[data-testid=block-label], .label");
-    const text = label ? label.textContent.trim() : "Picture";
     const all = field ? [...field.querySelectorAll("img")] : [];
-    return all.length > 1 ? `${text}, ${all.indexOf(image) + 1} of ${all.length}` : text;
+    return all.length > 1 ? `${label(image)}, ${all.indexOf(image) + 1} of ${all.length}` : label(image);
   };
-  const describe = () =>
+  const describe = () => {
     document.querySelectorAll("img:not([alt]), img[alt='']").forEach((image) => {
       image.alt = name(image);
     });
+    document.querySelectorAll("canvas:not([aria-label])").forEach((canvas) => {
+      canvas.setAttribute("role", "img");
+      canvas.setAttribute("aria-label", label(canvas));
+    });
+  };
   // The slider between two pictures goes by the arrow keys, too: it is dragged for them.
   const drag = (handle, by) => {
     const box = handle.getBoundingClientRect();
