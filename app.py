@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import gradio as gr
 
 from difface.space.page import SCRIPT, STYLE, THEME, build
-from difface.space.shared import EXAMPLES, PROFILES, best_profile
+from difface.space.shared import EXAMPLES, PROFILES, best_profile, warm_up
 
 MAX_UPLOAD = "64mb"
 
@@ -58,7 +58,9 @@ def main() -> None:
         parser.error(f"DIFFACE_PROFILE is '{profile}'; {' and '.join(PROFILES)} are accepted: change or unset it.")
     try:
         with own_folder():
-            serve(build(profile), arguments.port)
+            page = build(profile)
+            warm_up(profile)
+            serve(page, arguments.port)
     except OSError:
         parser.error(f"the port {arguments.port} cannot be used; a free one is accepted: choose another with --port.")
 

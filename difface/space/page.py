@@ -32,7 +32,7 @@ def build(profile_name: str = "tiny", examples: Path = shared.EXAMPLES) -> gr.Bl
     """The page.
 
     Args:
-        profile_name: of `shared.PROFILES`; its networks are loaded by the first request.
+        profile_name: of `shared.PROFILES`; its networks are loaded by `shared.warm_up` or the first request.
         examples: folder of faces to click on, with whole photos in its folder photos; may be empty or missing.
     """
     profile, minutes = profiles.profile(profile_name), sum(CLEANING) // 60

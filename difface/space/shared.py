@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 
 import gradio as gr
 import requests
@@ -78,6 +78,25 @@ def pipeline_for(
     pipeline = DifFacePipeline(*networks, begin_index=start or profiles.profile(profile).begin_index)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def warm_up(profile: str) -> Thread:
+    """Load the networks and call them, in the background, so that the first visitor does not wait for it.
+
+    Weights that cannot be had are no error here: who asks for a restoration is told.
+    """
+
+    def work() -> None:
+        try:
+            pipeline = pipeline_for(profile)
+        except WeightError:
+            return
+        size = profiles.profile(profile).size
+        pipeline(torch.zeros(1, 3, size, size), 2, generator=generators(0))
+
+    thread = Thread(target=work, name="warm-up", daemon=True)
+    thread.start()
+    return thread
 
 
 @contextmanager
