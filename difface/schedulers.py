@@ -18,8 +18,7 @@ SCHEDULERS = {
     "ddim": lambda: DDIMScheduler(
         **_NOISE, clip_sample=True, set_alpha_to_one=True, steps_offset=0, timestep_spacing="leading"
     ),
-    # At five calls the second-order term of type Heun gives sharper faces than diffusers' default, midpoint.
-    "dpm++": lambda: DPMSolverMultistepScheduler(**_SOLVER, algorithm_type="dpmsolver++", solver_type="heun"),
+    "dpm++": lambda: DPMSolverMultistepScheduler(**_SOLVER, algorithm_type="dpmsolver++"),
     "dpm++sde": lambda: DPMSolverMultistepScheduler(**_SOLVER, algorithm_type="sde-dpmsolver++"),
     "unipc": lambda: UniPCMultistepScheduler(**_SOLVER, use_exponential_sigmas=True),
 }
