@@ -387,18 +387,30 @@ def align(
     inputs: Inputs,
     output: Output,
     size: Annotated[int, typer.Option(min=8, help="Side of the crops in pixels.")] = 64,
+    variants: Annotated[
+        int,
+        typer.Option(
+            min=0, help="So many crops more of each face, slightly turned, scaled and shifted: to train a prior."
+        ),
+    ] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the variants; the k-th moves every face alike.")] = 0,
 ) -> None:
     """Cut the largest face of each photo out, aligned by the FFHQ template; photos without a face are reported."""
+    import numpy as np
+
     from difface import faces, images
 
     files = images.find(inputs)
-    _check_targets(files, output)
+    endings = ("", *(f"_v{number}" for number in range(1, variants + 1)))
+    _check_targets(files, output, endings)
     if (detector := faces.detector_name()) != "SCRFD":
         typer.echo(f"note: faces are found by the {detector}: cut by boxes, not turned upright.", err=True)
 
     def work(group: list[Path], pictures: list) -> None:
-        face = faces.largest(faces.find_faces(pictures[0]))
-        images.write(faces.align(pictures[0], face.anchors, size), output / f"{group[0].stem}.png")
+        exact = faces.largest(faces.find_faces(pictures[0])).anchors
+        for number, ending in enumerate(endings):
+            anchors = faces.jittered(exact, np.random.default_rng([seed, number])) if number else exact
+            images.write(faces.align(pictures[0], anchors, size), output / f"{group[0].stem}{ending}.png")
 
     _each(files, work)
 

@@ -25,6 +25,8 @@ FFHQ_TEMPLATE = (
 )
 """Left eye, right eye, nose tip and mouth corners (left and right as seen in the picture) in an aligned face of side 1."""
 
+JITTER_SCALE, JITTER_ANGLE, JITTER_SHIFT = 0.025, 0.025, 0.012
+"""Standard deviations of `jittered`: of 1, in radians, and of the aligned square's side: slight, so that samples do not show it."""
 
 BOX_SIDE, BOX_SHIFT = 1.55, (0.0, -0.07)
 """Side of the FFHQ square, and its centre relative to that of the box (x, y), in widths of an LBP box. Medians over 362 training
@@ -116,6 +118,23 @@ def align(image: Image.Image, points: np.ndarray, size: int) -> Image.Image:
         RGB crop, `size` x `size`; what lies outside the photo repeats its edge.
     """
     return Image.fromarray(warp(np.asarray(image.convert("RGB")), points, FFHQ_TEMPLATE * size, size))
+
+
+def jittered(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Points that align a face slightly otherwise, so that a training set holds it as other photos would.
+
+    Args:
+        points: (5, 2) in pixels of the photo.
+        rng: of the normal deviations: `JITTER_SCALE` of the size, `JITTER_ANGLE` of the rotation, `JITTER_SHIFT` of the place.
+
+    Returns:
+        (5, 2), the points turned, scaled and shifted together.
+    """
+    scale, angle = 1 + JITTER_SCALE * rng.standard_normal(), JITTER_ANGLE * rng.standard_normal()
+    side = 1 / SimilarityTransform.from_estimate(points, FFHQ_TEMPLATE).scale
+    turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    centre = points.mean(0)
+    return (points - centre) @ turn.T + centre + JITTER_SHIFT * side * rng.standard_normal(2)
 
 
 def warp(array: np.ndarray, points: np.ndarray, target: np.ndarray, size: int) -> np.ndarray:

@@ -82,6 +82,20 @@ def test_align(run, onnx, tmp_path, astronaut_photo, astronaut_face):
     assert abs(crop - np.asarray(astronaut_face, float)).mean() < 25
 
 
+def test_align_variants(run, onnx, tmp_path, astronaut_photo):
+    astronaut_photo.save(tmp_path / "photo.png")
+    for folder, seed in (("one", 0), ("two", 0), ("other", 1)):
+        options = ("--size", 64, "--variants", 2, "--seed", seed)
+        assert run("align", tmp_path / "photo.png", "-o", tmp_path / folder, *options) == (0, [])
+    assert run("align", tmp_path / "photo.png", "-o", tmp_path / "exact", "--size", 64) == (0, [])
+    names = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert names == ["photo.png", "photo_v1.png", "photo_v2.png"]
+    data = {path: path.read_bytes() for path in tmp_path.glob("*/*.png")}
+    assert data[tmp_path / "one" / "photo.png"] == data[tmp_path / "exact" / "photo.png"]
+    assert all(data[tmp_path / "one" / name] == data[tmp_path / "two" / name] for name in names)
+    assert len({data[tmp_path / folder / name] for folder in ("one", "other") for name in names}) == 5
+
+
 def test_train_and_convert(run, face, tmp_path):
     for command, folder in (("prior", "prior"), ("estimator", "swinir")):
         arguments = ("--data", tmp_path, "--steps", 1, "--batch-size", 1, "--precision", "no")

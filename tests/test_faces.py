@@ -5,6 +5,7 @@ import pytest
 import skimage.data
 from PIL import Image
 from scipy import ndimage
+from skimage.transform import SimilarityTransform
 
 from difface import detection, faces, images
 from difface.weights import WeightMissing
@@ -145,6 +146,20 @@ def test_paste_is_the_inverse_of_align(astronaut_photo, size):
         assert errors[1] < min(errors) + 1e-9 and abs(errors[0] - errors[2]) < 0.2
     difference = np.abs(pasted - photo)
     assert difference[:, 320:].max() == 0 and difference[300:].max() == 0
+
+
+def test_jittered_points_are_moved_together_and_as_far_as_stated():
+    points = faces.FFHQ_TEMPLATE * 200 + 37
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(2000):
+        moved = faces.jittered(points, rng)
+        assert np.allclose((transform := SimilarityTransform.from_estimate(points, moved))(points), moved)
+        shift = (moved - points).mean(0) / 200
+        found.append([transform.scale - 1, transform.rotation, *shift])
+    expected = [faces.JITTER_SCALE, faces.JITTER_ANGLE, faces.JITTER_SHIFT, faces.JITTER_SHIFT]
+    assert np.allclose(np.std(found, 0), expected, rtol=0.06)
+    assert np.abs(np.mean(found, 0)).max() < 0.003
 
 
 def test_side_is_that_of_the_aligned_square():

@@ -214,7 +214,8 @@ def fit(
             if not accelerator.is_main_process:
                 continue
             if state.step % LOG_EVERY == 0:
-                _log(output, state.step, sum(losses[-LOG_EVERY:]) / LOG_EVERY, settings.rate(state.step - 1))
+                recent = losses[-LOG_EVERY:]  # fewer than that just after a resume
+                _log(output, state.step, sum(recent) / len(recent), settings.rate(state.step - 1))
             if time.monotonic() - saved > settings.checkpoint_minutes * 60:
                 state.save(output / CHECKPOINT)
                 saved = time.monotonic()

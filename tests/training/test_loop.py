@@ -62,6 +62,17 @@ def test_loss_falls(faces, tmp_path):
     assert float(rows[-1]["loss"]) < 0.7 * float(rows[0]["loss"])
 
 
+def test_a_resumed_training_logs_the_mean_of_what_it_has_seen(faces, tmp_path):
+    plan = dict(batch_size=5, learning_rate=0)
+    fit(small_unet(), faces, loss, settings(steps=40, **plan), tmp_path / "out")
+    fit(small_unet(), faces, loss, settings(steps=50, **plan), tmp_path / "out")
+    fit(small_unet(), faces, loss, settings(steps=50, **plan), tmp_path / "unbroken")
+    logged, unbroken = (
+        float(next(csv.DictReader((tmp_path / name / "log.csv").open()))["loss"]) for name in ("out", "unbroken")
+    )
+    assert logged == pytest.approx(unbroken, rel=0.2)
+
+
 def test_minutes_stop_cleanly(faces, tmp_path):
     started = time.monotonic()
     fit(small_unet(), faces, loss, settings(steps=10**6, minutes=0.02), tmp_path / "out")
