@@ -56,13 +56,17 @@ def main() -> None:
     profile = arguments.profile or os.environ.get("DIFFACE_PROFILE") or best_profile()
     if profile not in PROFILES:
         parser.error(f"DIFFACE_PROFILE is '{profile}'; {' and '.join(PROFILES)} are accepted: change or unset it.")
-    try:
-        with own_folder():
-            page = build(profile)
-            warm_up(profile)
+    if not 0 < arguments.port < 2**16:
+        parser.error(f"--port is {arguments.port}; 1 to {2**16 - 1} are accepted: choose one of these.")
+    with own_folder():
+        page = build(profile)
+        warm_up(profile)
+        try:
             serve(page, arguments.port)
-    except OSError:
-        parser.error(f"the port {arguments.port} cannot be used; a free one is accepted: choose another with --port.")
+        except OSError:
+            parser.error(
+                f"the port {arguments.port} cannot be used; a free one is accepted: choose another with --port."
+            )
 
 
 __all__ = ["build", "main", "serve"]

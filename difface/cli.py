@@ -1,5 +1,6 @@
 """The command line: parse, call the library, write files. Bad input ends in one line on stderr, never in a traceback."""
 
+import errno
 import json
 from collections.abc import Callable
 from dataclasses import asdict
@@ -9,8 +10,12 @@ from typing import Annotated
 
 import typer
 
+from difface.memory import is_out_of_memory
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
 
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+"""What an output folder may answer."""
 BATCH = 8
 """Pictures that go through the networks at once."""
 
@@ -52,6 +57,10 @@ def run(commands: typer.Typer, arguments: list[str] | None, name: str) -> int:
         return _report(str(error), 1)
     except (WeightError, OSError) as error:
         return _report(_one_line(error), 1)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return _report("memory ran out; smaller pictures and fewer --samples need less: try these, or --device cpu.", 1)
     except (ValueError, TypeError) as error:
         return _report(_one_line(error), 2)
 
@@ -64,7 +73,8 @@ def _report(message: str, status: int) -> int:
 def _one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         where = f" ({error.filename})" if error.filename else ""
-        return f"{error.strerror}{where}; nothing was left half-written: free space or choose another folder, and run it again."
+        hint = ": free space or choose another folder, and run it again" if error.errno in _DISK else ""
+        return f"{error.strerror}{where}; nothing was left half-written{hint}."
     return " ".join(str(error).split())
 
 
@@ -167,6 +177,7 @@ def restore(
     answers = tuple(f"_s{k + 1}" for k in range(samples)) if samples > 1 else ("",)
     _check_targets(files, output, (*answers, "_estimate") if save_estimates else answers)
     _seeds(seed, samples)  # refused, if it must be, before anything is loaded
+    estimator = profiles.restoring_estimator(profile, estimator)
     pipeline = profiles.load(profile, estimator, "dpm++" if fast else scheduler or "ddim", device, dtype)
     if start is not None:
         pipeline.set_begin_index(start)
@@ -180,7 +191,7 @@ def restore(
             )
             for note in info.pop("notes"):
                 typer.echo(f"note: {group[0]}: {note}", err=True)
-            text = images.restored_text(info, profile, k)
+            text = images.restored_text(info, profile, k, images.RESTORED if info["faces"] else images.UNTOUCHED)
             images.write(picture, output / f"{group[0].stem}{answer}.png", text)
 
     def faces(group: list[Path], pictures: list) -> None:
@@ -218,9 +229,9 @@ def inpaint(
         bool, typer.Option("--no-composite", help="Leave known pixels as the model gives them.")
     ] = False,
     profile: ProfileName = "tiny",
-    start: Annotated[int, typer.Option(help="N, 1..1000.")] = 480,
+    start: Annotated[int | None, typer.Option(help="N, 1..1000; 480 by default, as released.")] = None,
     steps: Annotated[int | None, typer.Option(help="Inference steps; 250 by default.")] = None,
-    eta: Annotated[float, typer.Option(help="0 (DDIM) to 1 (DDPM).")] = 1.0,
+    eta: Annotated[float | None, typer.Option(help="0 (DDIM) to 1 (DDPM); 1 by default, as released.")] = None,
     scheduler: Annotated[str, typer.Option(help="ddim, which known pixels need.")] = "ddim",
     samples: Annotated[int, typer.Option(min=1, help="Answers per picture.")] = 1,
     seed: Seed = 0,
@@ -232,8 +243,9 @@ def inpaint(
 
     from difface import images, profiles
     from difface.constraints import Masked
-    from difface.inpaint import fill
+    from difface.inpaint import ETA, START, fill
 
+    start, eta = START if start is None else start, ETA if eta is None else eta
     files = images.find(inputs)
     answers = tuple(f"_s{k + 1}" for k in range(samples)) if samples > 1 else ("",)
     _check_targets(files, output, answers)
@@ -350,7 +362,8 @@ def sample(
         part = generators[first : first + BATCH]
         result = pipeline.sample(len(part), steps, eta, part)
         for k, picture in enumerate(result.images, seed + first):
-            images.write(picture, output / f"sample_{k:04d}.png", images.restored_text(result.info, profile, k))
+            text = images.restored_text(result.info, profile, k, images.GENERATED)
+            images.write(picture, output / f"sample_{k:04d}.png", text)
 
 
 @app.command()
@@ -459,9 +472,18 @@ def train(
         seed=seed,
         precision=precision,
     )
+    _refuse_foreign_options(kind, task=task != "restore", architecture=architecture, p2_gamma=p2_gamma)
     if kind == "prior":
         train_prior(data, output, size, settings, init, p2_gamma)
     elif kind == "estimator":
         train_estimator(data, output, size, architecture, settings, init, task)
     else:
         raise ValueError(f"'{kind}' cannot be trained; prior and estimator are accepted: choose one.")
+
+
+def _refuse_foreign_options(kind: str, **given) -> None:
+    """Refuse options (name -> whether they are given) that the training of this kind would not use."""
+    foreign = {"prior": ("task", "architecture"), "estimator": ("p2_gamma",)}
+    for name in foreign.get(kind, ()):
+        if given[name]:
+            raise ValueError(f"--{name.replace('_', '-')} is not for {kind}s; got it: leave it out.")

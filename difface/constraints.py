@@ -9,7 +9,7 @@ from scipy.ndimage import distance_transform_edt
 from torch.nn import functional
 
 from difface.degradation import to_grey
-from difface.images import square_padding
+from difface.images import fit_squares
 
 LUMINANCE = (0.299, 0.587, 0.114)
 """w, the shares of R, G and B."""
@@ -110,13 +110,16 @@ class Masked(Constraint):
         Raises:
             ValueError: the number of masks is neither 1 nor a divisor of `batch`.
         """
-        square = functional.pad(self.mask, square_padding(*self.mask.shape[-2:]), mode="replicate")
-        mask = functional.interpolate(square, (size, size), mode="nearest").to(device)
+        mask = fit_squares(self.mask, size, _nearest).to(device)
         return Masked(_one_each(mask, batch), self.rule, self.gamma)
 
     def __call__(self, x0_hat: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """x0_hat and y (B, 3, H, W) in [-1, 1] -> x0' in [-1, 1] (clipped again, as in the official code)."""
         return (x0_hat + self.weight * (1 - self.mask) * (y - x0_hat)).clamp(-1, 1)
+
+
+def _nearest(mask: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    return functional.interpolate(mask, (height, width), mode="nearest")
 
 
 def _one_each(masks: torch.Tensor, batch: int) -> torch.Tensor:

@@ -18,6 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from difface.images import ImageError
+
 KERNEL_SIZE = 41
 """Side of the blur kernel in pixels, at every image size."""
 
@@ -229,7 +231,7 @@ def _blur_and_downsample(image: np.ndarray, degradation: Degradation) -> np.ndar
     """(H, W, 3) -> (h, w, 3). The border is mirrored without repeating the edge (reflect-101), however small the image."""
     height, width = (int(side / degradation.scale) for side in image.shape[:2])
     if min(height, width) < 1:
-        raise ValueError(
+        raise ImageError(
             f"`scale` {degradation.scale} leaves no pixel of a {image.shape[1]} x {image.shape[0]} image; "
             f"it can be at most {min(image.shape[:2])}."
         )

@@ -187,10 +187,18 @@ class DifFacePipeline(DiffusionPipeline):
         Args:
             count: how many.
             num_inference_steps, eta, generator, output_type, callback_on_step_end: as for a call; eta is 1 (DDPM) by
-                default and is not used by schedulers other than DDIM.
+                default; another needs DDIM.
+
+        Raises:
+            ValueError, TypeError: as for a call.
         """
         self._check_output_type(output_type)
         _check_count(count)
+        _check_eta(eta)
+        if eta != 1 and not isinstance(self.scheduler, DDIMScheduler):
+            raise ValueError(
+                f"`eta` needs DDIM; this pipeline has {type(self.scheduler).__name__}: change `scheduler`."
+            )
         total = self.scheduler.config.num_train_timesteps
         scheduler = set_chain(self.scheduler, total, self._steps(num_inference_steps))
         generators = _generators(generator, count)
@@ -277,8 +285,7 @@ class DifFacePipeline(DiffusionPipeline):
 
     def _chain(self, num_inference_steps: int | None, eta: float, constraint: Constraint | None, official_start: bool):
         """Check what depends on the scheduler and set its timesteps."""
-        if not 0 <= eta <= 1:
-            raise ValueError(f"`eta` must be in [0, 1]; got {eta}. 0 is DDIM, 1 is DDPM, the paper uses 0.5.")
+        _check_eta(eta)
         if not isinstance(self.scheduler, DDIMScheduler):
             given = [
                 name
@@ -345,6 +352,11 @@ class DifFacePipeline(DiffusionPipeline):
             "dtype": str(self.unet.dtype).removeprefix("torch."),
             "size": self.size,
         }
+
+
+def _check_eta(eta: float) -> None:
+    if not 0 <= eta <= 1:
+        raise ValueError(f"`eta` must be in [0, 1]; got {eta}. 0 is DDIM, 1 is DDPM, the paper uses 0.5.")
 
 
 def _check_count(count: int) -> None:

@@ -66,7 +66,7 @@ PROFILES = {
             begin_index=250,
             files=(),
             licence="CC BY 3.0, trained on portraits © UK Parliament",
-            inpainting={"lama": _embedded("lama")} if (ASSETS / "tiny" / "lama").is_dir() else {},
+            inpainting={"lama": _embedded("lama")},
         ),
         Profile(
             name="ffhq512",
@@ -133,12 +133,9 @@ def load(
         ValueError: an unknown name, or an estimator that the profile has not.
         difface.weights.WeightMissing: weights that are neither here nor to be had.
     """
-    return DifFacePipeline(
-        load_unet(name, device, dtype),
-        build_scheduler(scheduler),
-        None if prior_only else load_estimator(name, estimator, device, dtype),
-        begin_index=profile(name).begin_index,
-    )
+    chosen, sampler = profile(name), build_scheduler(scheduler)  # refused, if they must be, before anything is fetched
+    loaded = None if prior_only else load_estimator(name, estimator, device, dtype)
+    return DifFacePipeline(load_unet(name, device, dtype), sampler, loaded, begin_index=chosen.begin_index)
 
 
 def inpainting_estimator(name: str) -> str:
@@ -176,6 +173,26 @@ def load_estimator(name: str, estimator: str | None = None, device: str = "auto"
         )
     place, kind = _device(device), _dtype(dtype)
     return FaceEstimator.from_pretrained(known[estimator](), torch_dtype=kind).to(place)
+
+
+def restoring_estimator(name: str, estimator: str | None = None) -> str:
+    """The name of an estimator that restores faces without a mask, for `load`: the given one, or the profile's first.
+
+    Raises:
+        ValueError: an unknown profile, or one that has not got it.
+    """
+    known = profile(name).estimators
+    if estimator is None and known:
+        return next(iter(known))
+    if estimator in known:
+        return estimator
+    given = f"'{estimator}' " if estimator else ""
+    what = f"the profile '{name}' has no estimator {given}that restores without a mask"
+    if known:
+        raise ValueError(f"{what}; {', '.join(known)} are accepted: choose one.")
+    able = [other.name for other in PROFILES.values() if other.estimators]
+    hint = " (`python -m difface inpaint` fills holes)" if profile(name).inpainting else ""
+    raise ValueError(f"{what}; {', '.join(able)} are accepted: use another profile{hint}.")
 
 
 def _device(name: str) -> torch.device:

@@ -70,7 +70,11 @@ def set_chain(scheduler: SchedulerMixin, begin_index: int, num_inference_steps: 
     if isinstance(scheduler, UniPCMultistepScheduler):
         sigmas = ((1 - scheduler.alphas_cumprod) / scheduler.alphas_cumprod).sqrt()
         ends = dict(sigma_max=sigmas[grid[0]].item(), sigma_min=sigmas[grid[-1]].item())
-        scheduler = UniPCMultistepScheduler.from_config(scheduler.config, **ends)
+        # uniform in log-SNR, whatever spacing the given one was made with: the others would not end at N
+        spacing = dict(
+            use_exponential_sigmas=True, use_karras_sigmas=False, use_beta_sigmas=False, use_flow_sigmas=False
+        )
+        scheduler = UniPCMultistepScheduler.from_config(scheduler.config, **ends, **spacing, final_sigmas_type="zero")
         scheduler.set_timesteps(num_inference_steps)
     else:
         scheduler.set_timesteps(timesteps=grid)
@@ -88,9 +92,13 @@ def log_snr_grid(alphas_cumprod: np.ndarray, begin_index: int, calls: int) -> li
     Raises:
         ValueError: more or fewer calls than that.
     """
+    if begin_index < 4:
+        raise ValueError(
+            f"N = {begin_index} leaves no room for two network calls; N from 4 is accepted: use a larger N."
+        )
     if not 2 <= calls <= begin_index - 2:
         raise ValueError(
-            f"{calls} network calls do not fit between t = 2 and N = {begin_index}; 2 to {max(begin_index - 2, 2)} do with "
+            f"{calls} network calls do not fit between t = 2 and N = {begin_index}; 2 to {begin_index - 2} do with "
             "`num_inference_steps`: choose one of these, or a larger N."
         )
     log_snr = np.log(alphas_cumprod / (1 - alphas_cumprod))

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from torch.nn import functional
 
-from difface import images, profiles
+from difface import images, inpaint, profiles
 from difface.constraints import LUMINANCE
 from difface.masks import MASKS, read_mask
 from difface.metrics import PSNR
@@ -16,7 +16,6 @@ from eval.run import WHOLE_SET, Runner, Scores, read
 from eval.seams import across_border, inside_hole
 from eval.settings import Agreement, FolderMethod, Setting
 from eval.tables.data import known
-from eval.tables.definitions import INPAINTING_ETA, INPAINTING_START
 
 FIRST = 8
 """Faces of each set that are restored again: with a second seed, or to see the result before it is rounded."""
@@ -102,7 +101,7 @@ def _holes(runner: Runner, faces: Dataset, kind: str, steps: int) -> list[Findin
         lama = profiles.inpainting_estimator("tiny")
     except ValueError as problem:
         return [Finding(kind, "all", None, reason=str(problem))]
-    default = Setting("tiny", lama, INPAINTING_START, steps=steps, eta=INPAINTING_ETA, agreement=Agreement())
+    default = Setting("tiny", lama, inpaint.START, steps=steps, eta=inpaint.ETA, agreement=Agreement())
     bare = replace(default, agreement=Agreement(composite=False))
     free = replace(default, agreement=Agreement(gamma=0))
     runner.evaluate(faces, [bare, free], [])
@@ -129,7 +128,7 @@ def _holes(runner: Runner, faces: Dataset, kind: str, steps: int) -> list[Findin
 def _grey(runner: Runner, faces: Dataset, steps: int) -> list[Finding]:
     """Luminance before rounding, and whether the colours make the faces more like faces."""
     estimator = next(iter(profiles.profile("tiny").estimators))
-    ours = Setting("tiny", estimator, INPAINTING_START, steps=steps, eta=INPAINTING_ETA, agreement=Agreement())
+    ours = Setting("tiny", estimator, inpaint.START, steps=steps, eta=inpaint.ETA, agreement=Agreement())
     untouched = FolderMethod("untouched", faces.items[0].hq.parent)
     methods = {"colourised": ours, "grey": Setting(), "untouched": untouched}
     runner.evaluate(faces, list(methods.values()), [DISTANCE])

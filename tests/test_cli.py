@@ -220,7 +220,7 @@ def test_missing_weights_name_the_command(run, face, tmp_path, monkeypatch):
         lambda *a, **k: (_ for _ in ()).throw(__import__("requests").ConnectionError("offline")),
     )
     status, errors = run("restore", face, "-o", tmp_path / "out", "--profile", "ffhq512")
-    assert status == 1 and len(errors) == 1 and "iddpm_ffhq512_ema500000.pth" in errors[0]
+    assert status == 1 and len(errors) == 1 and "swinir_restoration512_L1.pth" in errors[0]
 
 
 def test_fetch_lists(run, capsys):

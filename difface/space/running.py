@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 import torch
 
 from difface import DifFacePipeline
+from difface.memory import is_out_of_memory
 
 T = TypeVar("T")
 EVERY = 0.4
@@ -118,7 +119,7 @@ def within_memory(attempt: Callable[[str, int], T], batch: int = 1) -> tuple[T, 
         try:
             return attempt(device, batch), notes
         except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -130,10 +131,3 @@ def within_memory(attempt: Callable[[str, int], T], batch: int = 1) -> tuple[T, 
             notes.append("Memory ran out, so it was done on the CPU.")
         else:
             raise MemoryError("this server has too little memory for the picture; a smaller one is accepted: try that.")
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """CUDA's and the CPU's error types differ, and MPS has none: their messages agree."""
-    text = str(error).lower()
-    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return known or "out of memory" in text or "can't allocate memory" in text

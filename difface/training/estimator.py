@@ -18,7 +18,7 @@ from difface.models.estimator import (
     SWINIR_TINY,
     FaceEstimator,
 )
-from difface.training.loop import Faces, LossFunction, Settings, TrainingError, fit
+from difface.training.loop import Faces, LossFunction, Settings, TrainingError, fit, mirrored, warm_start
 
 TINY = {"srcnn": SRCNN_TINY, "swinir": SWINIR_TINY, "lama": LAMA_TINY}
 """The embedded sizes of the networks, for pictures of up to `TINY_SIZE` pixels."""
@@ -50,7 +50,7 @@ def inpainting_loss(size: int) -> LossFunction:
     """Weighted L1, sum(w |e|) / sum(w) with w = 10 on missing and 1 on known pixels, on pictures with training masks."""
 
     def compute_loss(model, x_0: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        truth = _mirrored(x_0, generator)
+        truth = mirrored(x_0, generator)
         mask = torch.cat([masks.training(generator).paint(size) for _ in truth]).to(x_0.device)
         weight = (1 + (MISSING_WEIGHT - 1) * mask).expand_as(truth)
         error = (model(truth, mask, clamp=False).float() - truth).abs()
@@ -69,18 +69,12 @@ def super_resolution_loss(size: int) -> LossFunction:
         raise TrainingError(f"`size` must be a multiple of {SR_SCALE} for this task; got {size}.")
 
     def compute_loss(model, x_0: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        truth = _mirrored(x_0, generator)
+        truth = mirrored(x_0, generator)
         small = functional.avg_pool2d(truth, SR_SCALE)
         y = functional.interpolate(small, scale_factor=SR_SCALE, mode="nearest")
         return (model(y, clamp=False).float() - truth).abs().mean()
 
     return compute_loss
-
-
-def _mirrored(x_0: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """(B, 3, H, W), each mirrored left to right half the time."""
-    flips = torch.rand(len(x_0), 1, 1, 1, generator=generator).to(x_0.device) < 0.5
-    return torch.where(flips, x_0.flip(-1), x_0)
 
 
 TASKS: dict[str, tuple[Callable[[int], LossFunction], tuple[str, ...]]] = {
@@ -117,7 +111,7 @@ def train_estimator(
         task: "restore" (Eq. 17), "inpaint" or "sr4" (x4 super-resolution).
 
     Raises:
-        TrainingError: an unknown task or architecture, pictures of another size, or a checkpoint of another network.
+        TrainingError: an unknown task or architecture, pictures of another size, or `init` or a checkpoint of another network.
         ValueError: no ranges for this size.
     """
     if task not in TASKS:
@@ -132,7 +126,7 @@ def train_estimator(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         if init:
-            estimator = FaceEstimator.from_pretrained(init, torch_dtype=torch.float32)
+            estimator = warm_start(FaceEstimator, init, architecture=architecture)
         else:
             estimator = FaceEstimator(architecture, network(architecture, size))
     fit(estimator, Faces(data, size), compute_loss, settings, output)

@@ -115,6 +115,33 @@ def generator_of(*parts: int) -> torch.Generator:
     return torch.Generator().manual_seed(state % 2**63)
 
 
+def mirrored(x_0: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """(B, 3, H, W), each mirrored left to right half the time."""
+    flips = torch.rand(len(x_0), 1, 1, 1, generator=generator).to(x_0.device) < 0.5
+    return torch.where(flips, x_0.flip(-1), x_0)
+
+
+def warm_start(kind: type[ModelMixin], folder: Path, **config) -> ModelMixin:
+    """A trained network to go on from, in float32.
+
+    Args:
+        kind: its class.
+        folder: its diffusers folder.
+        config: what its config must say.
+
+    Raises:
+        TrainingError: the folder is not there, or holds another network.
+    """
+    try:
+        found = json.loads((folder / "config.json").read_text())
+    except (OSError, ValueError):
+        raise TrainingError(f"{folder} holds no trained network; a folder that `train` wrote is accepted.") from None
+    for name, wanted in {"_class_name": kind.__name__, **config}.items():
+        if found.get(name) != wanted:
+            raise TrainingError(f"{folder} holds a network of {name} {found.get(name)!r}; {wanted!r} is accepted here.")
+    return kind.from_pretrained(folder, torch_dtype=torch.float32)
+
+
 @dataclass
 class State:
     """What a checkpoint holds; every random draw follows from the settings' seed and the step.

@@ -3,15 +3,17 @@
 from pathlib import Path
 
 import torch
-from diffusers import DDPMScheduler
+from diffusers import DDIMScheduler
 from diffusers.utils.torch_utils import randn_tensor
 
 from difface.images import to_pil, write
 from difface.models.unet import UNet
 from difface.pipeline import DifFacePipeline
 from difface.schedulers import build_scheduler
-from difface.training.loop import Faces, Settings, fit
+from difface.training.loop import Faces, Settings, TrainingError, fit, mirrored, warm_start
 
+SIZE_STEP = 8
+"""The network halves the side three times."""
 COLOUR_JITTER = 0.06
 """Largest relative change of brightness, and half that of each channel: slight enough to stay within real photos."""
 
@@ -30,12 +32,15 @@ def train_prior(
         p2_gamma: see `eps_loss`.
 
     Raises:
-        TrainingError: pictures of another size, or a checkpoint of another network.
+        TrainingError: a size that the network cannot halve three times, pictures of another size, or `init` or a
+            checkpoint of another network.
     """
+    if size % SIZE_STEP:
+        raise TrainingError(f"`size` must be a multiple of {SIZE_STEP} for a prior; got {size}.")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        unet = UNet.from_pretrained(init, torch_dtype=torch.float32) if init else UNet(sample_size=size)
-    scheduler = DDPMScheduler(num_train_timesteps=1000, beta_schedule="linear", beta_start=1e-4, beta_end=0.02)
+        unet = warm_start(UNet, init, sample_size=size) if init else UNet(sample_size=size)
+    scheduler = build_scheduler("ddim")
 
     def compute_loss(model, x_0: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         return eps_loss(model, scheduler, augment(x_0, generator), generator, p2_gamma)
@@ -46,15 +51,14 @@ def train_prior(
 def augment(x_0: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """(B, 3, H, W) in [0, 1] -> the same, each mirrored with probability 0.5, with slightly other brightness and colour."""
     count = len(x_0)
-    mirrored = torch.rand(count, generator=generator) < 0.5
-    x_0 = torch.where(mirrored.to(x_0.device)[:, None, None, None], x_0.flip(-1), x_0)
+    x_0 = mirrored(x_0, generator)
     brightness = (2 * torch.rand(count, 1, 1, 1, generator=generator) - 1) * COLOUR_JITTER
     colour = (2 * torch.rand(count, 3, 1, 1, generator=generator) - 1) * COLOUR_JITTER / 2
     return (x_0 * (1 + brightness + colour).to(x_0.device)).clamp(0, 1)
 
 
 def eps_loss(
-    model, scheduler: DDPMScheduler, x_0: torch.Tensor, generator: torch.Generator, p2_gamma: float = 0.0
+    model, scheduler: DDIMScheduler, x_0: torch.Tensor, generator: torch.Generator, p2_gamma: float = 0.0
 ) -> torch.Tensor:
     """Mean squared error of the predicted noise, over timesteps spread evenly over the chain within the batch.
 

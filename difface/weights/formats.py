@@ -121,8 +121,7 @@ def _first_bytes(path: Path, count: int = 64) -> bytes:
 def _is_torch(path: Path) -> bool:
     """A zip with a torch pickle in it, or a legacy pickle (opened to see; `WeightRefused` with the reason if it does not)."""
     if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            return any(name.endswith("data.pkl") for name in archive.namelist())
+        return _zip_holds(path, "data.pkl")
     return _first_bytes(path)[:1] == b"\x80" and load_checkpoint(path) is not None
 
 
@@ -138,10 +137,16 @@ def _is_safetensors(path: Path) -> bool:
 
 
 def _is_npz(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
+    return _zip_holds(path, ".npy")
+
+
+def _zip_holds(path: Path, ending: str) -> bool:
+    """Whether a file is a zip whose list can be read and names a file with this ending."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith(ending) for name in archive.namelist())
+    except zipfile.BadZipFile:
         return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith(".npy") for name in archive.namelist())
 
 
 def _is_mat(path: Path) -> bool:

@@ -10,7 +10,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from difface import profiles
+from difface import inpaint, profiles
 from difface.constraints import Masked
 from difface.masks import MASKS
 from eval.datasets import KINDS
@@ -22,7 +22,6 @@ from eval.figures.style import styled
 from eval.metrics import HolePSNR
 from eval.seams import across_border
 from eval.settings import FolderMethod
-from eval.tables.definitions import INPAINTING_ETA, INPAINTING_START
 
 
 @styled
@@ -31,7 +30,7 @@ def figure_12(
     make: MakePipeline = profiles.load,
     profile: str = "tiny",
     *,
-    begin_index: int = INPAINTING_START,
+    begin_index: int = inpaint.START,
     steps: int = 50,
     others: Mapping[str, Path] | None = None,
     metrics: Sequence[str] | None = None,
@@ -85,7 +84,7 @@ def figure_13(
     profile: str = "tiny",
     *,
     gammas: Sequence[float] = (0, 0.05, 0.2, 0.5),
-    begin_index: int = INPAINTING_START,
+    begin_index: int = inpaint.START,
     steps: int = 50,
     shown: int = 3,
 ) -> tuple[Figure, pd.DataFrame]:
@@ -148,7 +147,7 @@ def _fill(pipeline, faces: Faces, masks: Tensor, begin_index: int, steps: int, a
     result = at(pipeline, begin_index)(
         faces.lq,
         steps,
-        INPAINTING_ETA,
+        inpaint.ETA,
         faces.generators(answers),
         answers,
         Masked(masks, "step", gamma),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from difface import profiles
+from difface import inpaint, profiles
 from eval import paper
 from eval.metrics import METRICS
 from eval.run import Method
@@ -34,9 +34,6 @@ SAMPLES = "samples"
 
 PAPER_START = 400
 """N of the paper's tables, on the chain of 1000."""
-
-INPAINTING_START, INPAINTING_ETA = 480, 1.0
-"""N and eta of the released inpainting."""
 
 
 @dataclass(frozen=True)
@@ -142,8 +139,8 @@ def _inpainting(options: Options) -> list[Row]:
         lama = profiles.inpainting_estimator(options.profile)
     except ValueError as problem:
         return [Row("input (masked)", Setting()), Row("DifFace", None, "DifFace", str(problem))]
-    start = options.start or INPAINTING_START
-    ours = Setting(options.profile, lama, start, steps=options.steps, eta=INPAINTING_ETA, agreement=Agreement())
+    start = options.start or inpaint.START
+    ours = Setting(options.profile, lama, start, steps=options.steps, eta=inpaint.ETA, agreement=Agreement())
     return [
         Row("input (masked)", Setting()),
         Row("f(y)", replace(ours, begin_index=None)),

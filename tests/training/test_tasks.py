@@ -31,7 +31,7 @@ def test_killed_and_resumed_equals_unbroken(folder, tmp_path, monkeypatch, task)
         training.train_estimator(folder, tmp_path / name, 32, None, settings(**changes), task=task)
 
     train("unbroken")
-    original, calls = training._mirrored, []
+    original, calls = training.mirrored, []
 
     def killed(*arguments):
         calls.append(1)
@@ -40,7 +40,7 @@ def test_killed_and_resumed_equals_unbroken(folder, tmp_path, monkeypatch, task)
         return original(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "_mirrored", killed)
+        patch.setattr(training, "mirrored", killed)
         with pytest.raises(KeyboardInterrupt):
             train("killed", checkpoint_minutes=0)
     assert not (tmp_path / "killed" / WEIGHTS).exists()
