@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import gradio as gr
 
 from difface.space.page import SCRIPT, STYLE, THEME, build
-from difface.space.shared import EXAMPLES, PROFILES, best_profile, warm_up
+from difface.space.shared import EXAMPLES, PROFILES, ROOT, best_profile, spaces, warm_up
 
 MAX_UPLOAD = "64mb"
 
@@ -24,7 +24,7 @@ def serve(page: gr.Blocks, port: int | None, **options) -> tuple:
         css=STYLE.read_text(encoding="utf-8"),
         js=SCRIPT.read_text(encoding="utf-8"),
         max_file_size=MAX_UPLOAD,
-        allowed_paths=[str(EXAMPLES)],
+        allowed_paths=[str(EXAMPLES), str(ROOT / "notebooks")],
         footer_links=["api"],
         run_history=False,
         enable_monitoring=False,
@@ -60,7 +60,8 @@ def main() -> None:
         parser.error(f"--port is {arguments.port}; 1 to {2**16 - 1} are accepted: choose one of these.")
     with own_folder():
         page = build(profile)
-        warm_up(profile)
+        if spaces is None:  # ZeroGPU lends its GPU to requests only
+            warm_up(profile)
         try:
             serve(page, arguments.port)
         except OSError:

@@ -156,7 +156,7 @@ def inpainting_estimator(name: str) -> str:
 def load_unet(name: str, device: str = "auto", dtype: str = "auto") -> UNet:
     """The prior of a profile; arguments and errors as for `load`."""
     chosen = profile(name)
-    place, kind = _device(device), _dtype(dtype)
+    place, kind = resolve_device(device), _dtype(dtype)
     # channels_last gives the same numbers in less time
     return UNet.from_pretrained(chosen.unet(), torch_dtype=kind).to(place, memory_format=torch.channels_last)
 
@@ -171,7 +171,7 @@ def load_estimator(name: str, estimator: str | None = None, device: str = "auto"
         raise ValueError(
             f"the profile '{name}' has no estimator '{estimator}'; {', '.join(known)} are accepted: choose one."
         )
-    place, kind = _device(device), _dtype(dtype)
+    place, kind = resolve_device(device), _dtype(dtype)
     return FaceEstimator.from_pretrained(known[estimator](), torch_dtype=kind).to(place)
 
 
@@ -195,7 +195,12 @@ def restoring_estimator(name: str, estimator: str | None = None) -> str:
     raise ValueError(f"{what}; {', '.join(able)} are accepted: use another profile{hint}.")
 
 
-def _device(name: str) -> torch.device:
+def resolve_device(name: str) -> torch.device:
+    """ "cpu", "cuda", "mps" or "auto" (the best there is) as a device.
+
+    Raises:
+        ValueError: it is not there.
+    """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:

@@ -131,6 +131,8 @@ def test_result_is_the_pipelines(first, upload, tiny):
 def test_other_settings(client, upload, settings):
     text = json.loads(Image.open(restore(client, upload, **settings)[FILE]).text["difface"])
     assert text["eta"] == settings.get("eta")
+    assert text["sampler"] == settings.get("scheduler", "dpm++")
+    assert text["estimator"] == settings.get("estimator", "swinir")
 
 
 def test_eta_is_for_ddim_only(client, upload):
@@ -192,6 +194,8 @@ def test_several_answers_and_their_map(client, upload):
     said = float(re.search(r"±([\d.]+) of 255 grey levels", text).group(1))
     assert said == pytest.approx(255 * spread(torch.stack(pictures)).mean().item(), rel=0.3)  # of enlarged pictures
     assert Image.open(overlay).size == Image.open(first).size
+    for entry in gallery:
+        assert "AI-restored" in Image.open(entry["image"]).text["Comment"]
 
 
 def test_a_clean_face_is_made_worse_and_scored(client):
@@ -221,11 +225,17 @@ def test_an_invented_face_follows_its_seed(client):
     assert np.asarray(one).std() > 20
 
 
-@pytest.mark.parametrize("number", ["4", "5"])
+@pytest.mark.parametrize("number", ["3", "4", "5", "6", "7a", "7b", "8"])
 def test_figures_are_drawn(client, number):
-    shown, files = call(client, "/figure", number=number, face=None)
+    shown, files, text = call(client, "/figure", number=number, face=None)
+    assert "Drawn" in text
     assert min(Image.open(shown).size) > 200
     assert [Path(file).suffix for file in files] == [".pdf", ".png", ".csv"]
+
+
+def test_tables_say_whose_numbers_they_are(client):
+    assert "embedded 64-pixel models" in call(client, "/table", number="I")
+    assert "Not measured here: " in call(client, "/table", number="V")
 
 
 def test_tables_hold_what_the_paper_prints(client):
@@ -325,6 +335,22 @@ def test_no_picture_and_no_seed(client, upload):
         assert "no picture is chosen" in refusal(client, name, face=None, **TAKE_A_FACE[name])
     assert "no picture is chosen" in refusal(client, "/restore_photo", photo=None)
     assert "the seed is empty" in refusal(client, "/restore", face=upload, seed=None)
+
+
+def test_an_emptied_number_is_refused_in_one_line(client, upload):
+    for field, label in (("start", "N: "), ("calls", "Network calls"), ("eta", "η")):
+        message = refusal(client, "/restore", face=upload, **{field: None})
+        assert message.startswith(label) and "is empty" in message and "\n" not in message
+    assert "is empty" in refusal(client, "/answers", face=upload, count=None)
+    assert len(call(client, "/answers", face=upload, aligned=True, count=2.2)[2]) == 2
+
+
+def test_a_grey_face_stays_grey(client, upload, tmp_path):
+    Image.open(upload).convert("L").save(tmp_path / "grey.png")
+    pixels = np.asarray(Image.open(restore(client, tmp_path / "grey.png")[FILE])).astype(int)
+    assert np.ptp(pixels, axis=2).max() <= 1
+    pixels = np.asarray(Image.open(restore(client, upload)[FILE])).astype(int)
+    assert np.ptp(pixels, axis=2).max() > 20
 
 
 def test_every_event_has_a_name(client):

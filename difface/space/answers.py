@@ -26,7 +26,7 @@ def tab(profile: profiles.Profile, examples: Path) -> None:
             face = widgets.picture("A face", examples, "answers-face")
             aligned = widgets.aligned()
             run, cancel = widgets.buttons("Make answers", "answer")
-            count = gr.Slider(2, MOST, 4, step=1, label="Answers")
+            count = widgets.slider(2, MOST, 4, step=1, label="Answers", precision=0)
             start = widgets.start(profile.begin_index)
             with gr.Accordion("Advanced", open=False):
                 seed = widgets.seed()
@@ -66,6 +66,7 @@ def _outputs() -> list[gr.components.Component]:
         interactive=False,
         elem_id="answers",
         elem_classes="gallery",
+        buttons=["fullscreen", "download"],
     )
     return [certainty_map, status, gallery]
 
@@ -94,27 +95,33 @@ def answerer(profile: str) -> Callable:
             crop, note = shared.aligned_face(picture, aligned, size)
             seen = images.fit_square(images.to_tensors(crop)[0], size)
 
-            def work(report: Callable) -> tuple[torch.Tensor, list[str]]:
+            def work(report: Callable) -> tuple[tuple[torch.Tensor, dict], list[str]]:
                 return running.within_memory(
                     lambda device, batch: _answers(seen, profile, start, seed, count, device, batch, report), count
                 )
 
             run = running.Run(work)
             yield from run.steps(lambda step: (None, widgets.under_way("Drawing the answers", step), None))
-            result, notes = run.result()
+            (result, info), notes = run.result()
+            result = torch.stack([shared.toned(answer, seen) for answer in result])
             values = certainty.spread(result)
             overlay = certainty.heat_map(values, result[0])
-            pictures = [(shared.enlarged(answer), f"Seed {seed + k}") for k, answer in enumerate(result)]
+            shown = [shared.enlarged(answer) for answer in result]
+            # as files, so that what is downloaded says that it is AI-restored
+            pictures = [
+                (shared.save(answer, f"seed_{seed + k}.png", info, profile, seed + k), f"Seed {seed + k}")
+                for k, answer in enumerate(shown)
+            ]
             text = widgets.note(note, *notes, certainty.sentence(values, count))
-            yield (pictures[0][0], shared.enlarged(overlay)), text, pictures
+            yield (shown[0], shared.enlarged(overlay)), text, pictures
 
     return answers
 
 
 def _answers(
     seen: torch.Tensor, profile: str, start: int, seed: int, count: int, device: str, batch: int, report: Callable
-) -> torch.Tensor:
-    """(count, 3, H, H) in [0, 1], `batch` at once."""
+) -> tuple[torch.Tensor, dict]:
+    """(count, 3, H, H) in [0, 1], `batch` at once, and the pipeline's `.info`."""
     parts: list[DifFaceOutput] = []
     for first in range(0, count, batch):
         generators = shared.generators(seed, count)[first : first + batch]
@@ -123,4 +130,4 @@ def _answers(
         parts.append(
             pipeline(seen, generator=generators, num_images_per_input=len(generators), output_type="pt", **follow)
         )
-    return torch.cat([part.images for part in parts])
+    return torch.cat([part.images for part in parts]), parts[0].info

@@ -23,7 +23,8 @@ BANNER = "Answered by **{name}** at **{size} × {size} pixels**{enlarged}. {note
 SMALL = "It is meant for small faces: a large, sharp photo comes back softer than it was."
 FOOT = """
 Nothing you upload is kept: it is used for your request only, and deleted from this server within {minutes} minutes. Method: DifFace
-(Yue and Loy, TPAMI 2024), on Hugging Face diffusers. Weights: {licence}.
+(Yue and Loy, TPAMI 2024), on Hugging Face diffusers. Weights: {licence}. Transparent parts of a picture are laid on white. Where
+InsightFace's SCRFD finds the faces, its model is for non-commercial research.
 """
 NAMES = {"tiny": "the embedded small model (tiny)", "ffhq512": "the paper's models (ffhq512)"}
 

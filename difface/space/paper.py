@@ -1,7 +1,8 @@
 """The tab that draws the paper's figures from a face of the visitor's choice, and shows its tables."""
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import gradio as gr
@@ -9,7 +10,7 @@ import pandas as pd
 import torch
 
 from difface import images, profiles
-from difface.space import shared, widgets
+from difface.space import running, shared, widgets
 
 FIGURES = [
     ("Fig. 3: reconstruction", "3"),
@@ -26,6 +27,11 @@ STARTS = (100, 200, 300, 400, 600)
 """N in the figures that take several: at `STEPS` each leaves two network calls or more."""
 RESULTS = shared.ROOT / "eval" / "results"
 """Where measured tables are, table_N.csv; a table that is not there shows the printed numbers only."""
+MEASURED = "the embedded 64-pixel models on 100 held-out portraits: not the paper's faces, size or networks"
+NOT_MEASURED = (
+    "Not measured here: it needs real low-quality photos, or metrics whose weights and picture size the embedded models do "
+    "not have. <code>python -m eval table</code> makes it."
+)
 TABLES = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI"]
 
 
@@ -40,21 +46,23 @@ def tab(profile: profiles.Profile) -> None:
             face = widgets.picture("A clean face (optional)", shared.EXAMPLES / "none", "paper-face", height=240)
             aligned = widgets.aligned()
             number = gr.Dropdown(FIGURES, value="5", label="Figure", elem_id="figure-number")
-            run = gr.Button("Draw", variant="primary", elem_id="draw")
+            run, cancel = widgets.buttons("Draw", "draw")
         with gr.Column(min_width=300, scale=2):
             drawn = gr.Image(
                 label="Figure", format="png", interactive=False, buttons=["fullscreen", "download"], elem_id="figure"
             )
+            status = widgets.status("figure-status")
             files = gr.File(label="As PDF, PNG and CSV", file_count="multiple", interactive=False)
-    run.click(
+    done = run.click(
         drawer(profile.name),
         [number, face, aligned],
-        [drawn, files],
+        [drawn, files, status],
         api_name="figure",
         api_description="A figure of the paper, drawn from a clean face, and its files.",
         show_progress_on=drawn,
         **shared.QUEUE,
     )
+    widgets.after(done, cancel, status)
     gr.Markdown("**Tables I to XI**: what the paper prints, and beside it what was measured here, where it was.")
     table = gr.Dropdown(TABLES, value="I", label="Table", elem_id="table-number")
     shown = gr.HTML(table_html("I"), elem_id="table", padding=False)
@@ -65,23 +73,43 @@ def drawer(profile: str) -> Callable:
     """The function behind the button."""
 
     @shared.on_gpu
-    def figure(number: str, face: str | None, aligned: bool) -> tuple[str, list[str]]:
+    def figure(number: str, face: str | None, aligned: bool) -> Iterator[tuple]:
         """Draw a figure."""
-        from eval.figures import FIGURES as FUNCTIONS  # matplotlib takes its time: only for those who ask
-        from eval.figures import save
-
         with shared.one_line():
+            yield None, None, widgets.under_way("Drawing")
             faces = _faces(face, aligned, profiles.profile(profile).size)
-            drawn, table = FUNCTIONS[number](faces, _make, profile, **_options(number))
-            pdf, png, csv = save(drawn, table, shared.result_folder(), f"figure_{number}")
-            return str(png), [str(pdf), str(png), str(csv)]
+
+            def work(report: Callable) -> tuple[list[Path], list[str]]:
+                return running.within_memory(lambda device, _: _draw(number, faces, profile, device, report))
+
+            run = running.Run(work)
+            yield from run.steps(lambda step: (None, None, widgets.under_way(f"{step.done} network calls made")))
+            (pdf, png, csv), notes = run.result()
+            yield str(png), [str(pdf), str(png), str(csv)], widgets.note("Drawn.", *notes)
 
     return figure
 
 
-def _make(profile: str, estimator: str | None, scheduler: str):
-    """A pipeline on the shared networks, for the figures."""
-    return shared.pipeline_for(profile, estimator, scheduler)
+def _draw(number: str, faces, profile: str, device: str, report: Callable) -> list[Path]:
+    """The files of a figure; `report` is told of every call of the prior, how many there will be is not known."""
+    from eval.figures import FIGURES as FUNCTIONS  # matplotlib takes its time: only for those who ask
+    from eval.figures import save
+
+    def make(profile: str, estimator: str | None, scheduler: str):
+        return shared.pipeline_for(profile, estimator, scheduler, device=device)
+
+    calls = count(1)
+
+    def called(*_) -> None:
+        made = next(calls)
+        report(made, made)
+
+    hook = make(profile, None, "ddim").unet.register_forward_hook(called)
+    try:
+        drawn, table = FUNCTIONS[number](faces, make, profile, **_options(number))
+    finally:
+        hook.remove()
+    return save(drawn, table, shared.result_folder(), f"figure_{number}")
 
 
 def _options(number: str) -> dict:
@@ -123,7 +151,7 @@ def table_html(number: str) -> str:
     if measured.is_file():
         parts += _measured(measured)
     else:
-        parts.append("<p>Not measured here yet.</p>")
+        parts.append(f"<p>{NOT_MEASURED}</p>")
     for block in printed.blocks:
         place = block.name or printed.setting.data or "data not stated"
         head = ["", *(_head(column) for column in printed.columns)]
@@ -147,9 +175,10 @@ def _measured(path: Path) -> list[str]:
     ]
     names = [name for name in names if frame[name].notna().any()]
     parts = []
+    frame = frame[frame[names].notna().any(axis=1)]  # other methods have printed numbers only
     for data, block in frame.groupby("data", sort=False):
         rows = [[row["method"], *(_number(row[name], 3) for name in names)] for _, row in block.iterrows()]
-        parts += [f"<p><b>Measured here</b> ({_text(str(data))})</p>", _grid(["", *names], rows)]
+        parts += [f"<p><b>Measured here</b> ({_text(str(data))}): {_text(MEASURED)}</p>", _grid(["", *names], rows)]
     return parts
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import gradio as gr
-import torch
 from PIL import Image
 
 from difface import images, profiles
@@ -60,7 +59,7 @@ def _advanced(profile: profiles.Profile) -> list[gr.components.Component]:
     """The settings that most visitors leave alone, in the order in which `restore` takes them."""
     with gr.Accordion("Advanced", open=False):
         scheduler = gr.Dropdown(SCHEDULERS, value="dpm++", label="Sampler")
-        calls = gr.Slider(2, 50, FAST_CALLS, step=1, label="Network calls", info="Five are enough.")
+        calls = widgets.slider(2, 50, FAST_CALLS, step=1, label="Network calls", info="Five are enough.", precision=0)
         steps = gr.Dropdown(
             DDIM_STEPS,
             value=DEFAULT_STEPS,
@@ -68,7 +67,7 @@ def _advanced(profile: profiles.Profile) -> list[gr.components.Component]:
             label="DDIM steps",
             info="Of the whole chain of 1000; those below N are taken, so N = 400 and 250 steps make 100 network calls.",
         )
-        eta = gr.Slider(
+        eta = widgets.slider(
             0,
             1,
             DEFAULT_ETA,
@@ -165,7 +164,7 @@ def restorer(profile: str) -> Callable:
 
             def view(step: running.Step) -> tuple:
                 bar = widgets.under_way("Drawing the details", step)
-                return (before, shared.enlarged(step.x0_hat[0])), pixels, None, bar, None
+                return (before, shared.enlarged(shared.toned(step.x0_hat[0], seen))), pixels, None, bar, None
 
             run = running.Run(
                 lambda report: running.within_memory(lambda device, _: attempt(report, device)),
@@ -174,11 +173,13 @@ def restorer(profile: str) -> Callable:
             yield from run.steps(view)
             output, notes = run.result()
             seconds = time.perf_counter() - began
-            result = _at_size(output, full.shape[-2:])
-            file = shared.save(result, face, output.info, profile, seed)
+            restored = shared.toned(output.images[0], seen)
+            result = images.to_pil(images.unfit_square(restored, *full.shape[-2:]))  # at its size in the upload
+            info = output.info | {"sampler": scheduler, "estimator": estimator}
+            file = shared.save(result, face, info, profile, seed)
             summary = widgets.note(note, *notes, _summary(total, start, pipeline.size, seconds, seed, result))
             yield (
-                (before, shared.enlarged(output.images[0])),
+                (before, shared.enlarged(restored)),
                 pixels,
                 shared.enlarged(output.estimates[0]),
                 summary,
@@ -186,11 +187,6 @@ def restorer(profile: str) -> Callable:
             )
 
     return restore
-
-
-def _at_size(output: DifFaceOutput, size: torch.Size) -> Image.Image:
-    """The restored face at its size in the upload."""
-    return images.to_pil(images.unfit_square(output.images[0], *size))
 
 
 def _summary(total: int, start: int, size: int, seconds: float, seed: int, result: Image.Image) -> str:

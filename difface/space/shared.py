@@ -1,9 +1,10 @@
 """What every tab shares: networks loaded once, one-line errors, pictures in and out, and a place for results."""
 
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from threading import Lock, Thread
@@ -14,6 +15,8 @@ import torch
 from PIL import Image
 
 from difface import DifFacePipeline, build_scheduler, faces, images, profiles, weights
+from difface.degradation import to_grey
+from difface.photo import is_one_colour, match_colour
 from difface.weights import WeightError
 
 try:
@@ -35,6 +38,8 @@ ALIGNED = 0.8
 """A face whose aligned square is at least this part of the picture's longer side fills it: the picture is aligned."""
 SMALL = 1.5
 """No face is looked for in a picture up to this many times the model's size."""
+DETECTOR = "det_10g.onnx"
+"""What a hosted Space fetches to find faces with; the cascade serves until it is there."""
 QUEUE = dict(concurrency_id="networks", concurrency_limit=1)
 """Of every event that runs a network: one at a time, whatever its tab, so that memory stays flat."""
 
@@ -73,8 +78,9 @@ def pipeline_for(
         device: as for `difface.profiles.load`.
     """
     estimator = estimator or next(iter(profiles.profile(profile).estimators))
+    place = str(profiles.resolve_device(device))  # so that "auto" and its device share the networks
     with _loading:
-        networks = _unet(profile, device), build_scheduler(scheduler), _estimator(profile, estimator, device)
+        networks = _unet(profile, place), build_scheduler(scheduler), _estimator(profile, estimator, place)
     pipeline = DifFacePipeline(*networks, begin_index=start or profiles.profile(profile).begin_index)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
@@ -83,10 +89,14 @@ def pipeline_for(
 def warm_up(profile: str) -> Thread:
     """Load the networks and call them, in the background, so that the first visitor does not wait for it.
 
-    Weights that cannot be had are no error here: who asks for a restoration is told.
+    Weights that cannot be had are no error here: who asks for a restoration is told. A hosted Space, where nobody can run
+    `python -m difface fetch`, gets its face detector here.
     """
 
     def work() -> None:
+        if os.environ.get("SPACE_ID"):
+            with suppress(WeightError):
+                weights.fetch(DETECTOR, progress=False)
         try:
             pipeline = pipeline_for(profile)
         except WeightError:
@@ -112,10 +122,14 @@ def read(path: str | None) -> Image.Image:
     """The visitor's picture, upright and RGB; errors call it by its own name.
 
     Raises:
-        ImageError: there is none, or it cannot be used.
+        ImageError: there is none (any more), or it cannot be used.
     """
     if not path:
         raise images.ImageError("no picture is chosen; a PNG, JPEG, WebP, BMP or TIFF file is accepted: upload one.")
+    if not Path(path).is_file():
+        raise images.ImageError(
+            "this picture has been deleted from the server, as all are after a while: upload it again."
+        )
     return images.read(path, Path(path).name)
 
 
@@ -160,6 +174,19 @@ def aligned_face(picture: Image.Image, is_aligned: bool, size: int) -> tuple[Ima
     side = int(min(max(face.side, images.MIN_SIDE), MAX_CROP))
     others = f" It is the largest of {len(found)}; the tab Whole photo restores all of them." if len(found) > 1 else ""
     return faces.align(picture, face.anchors, side), f"The face was found in the picture and aligned.{others}"
+
+
+def toned(restored: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+    """A face from a black and white or toned (sepia) picture in the tones of that picture, any other as it is.
+
+    Args:
+        restored: (3, H, W) in [0, 1].
+        seen: (3, H, W), what the model saw.
+    """
+    if not is_one_colour(images.to_pil(seen)):
+        return restored
+    grey = images.to_uint8(to_grey(restored))
+    return images.to_tensors(match_colour(grey, images.to_uint8(seen)))[0]
 
 
 def enlarged(picture: torch.Tensor) -> Image.Image:

@@ -37,13 +37,17 @@ def picture(label: str, examples: Path, elem_id: str, height: int = 320) -> gr.I
     face.preprocess = lambda upload: upload.path if upload else None
     samples = [[str(path)] for path in sorted(examples.glob("*.png"))]
     if samples:
+        thumbnail = gr.Image(render=False)
         dataset = gr.Dataset(
             label="Examples",
-            components=[gr.Image(render=False)],
+            components=[thumbnail],
             samples=samples,
             samples_per_page=12,
             elem_id=f"{elem_id}-examples",
         )
+        # A clicked example is the thumbnail's own file, which the cleaning of old uploads must not take away. It asks the
+        # parts of the page what to keep, and the thumbnail is none.
+        face.keep_in_cache |= thumbnail.keep_in_cache
         dataset.click(
             lambda sample: sample[0],
             dataset,
@@ -54,6 +58,23 @@ def picture(label: str, examples: Path, elem_id: str, height: int = 320) -> gr.I
             show_progress="hidden",
         )
     return face
+
+
+def slider(*arguments, **options) -> gr.Slider:
+    """A `gr.Slider` whose emptied number box is refused in one line."""
+    made = gr.Slider(*arguments, **options)
+    checked = made.preprocess
+
+    def preprocess(value: float | None) -> float:
+        if value is None:
+            raise gr.Error(
+                f"{made.label} is empty; a number in {made.minimum:g}..{made.maximum:g} is accepted: type one.",
+                print_exception=False,
+            )
+        return checked(value)
+
+    made.preprocess = preprocess
+    return made
 
 
 def aligned() -> gr.Checkbox:
@@ -67,11 +88,12 @@ def aligned() -> gr.Checkbox:
 
 def start(begin_index: int) -> gr.Slider:
     """N, at first `begin_index`."""
-    return gr.Slider(
+    return slider(
         MIN_START,
         1000,
         begin_index,
         step=10,
+        precision=0,
         label="N: from fidelity (left) to realism (right)",
         info="Small N keeps close to the picture; large N looks better and invents more.",
     )
@@ -119,15 +141,30 @@ def after(run: gr.events.Dependency, cancel: gr.Button, shown: gr.HTML, download
         run: the event.
         cancel: its button.
         shown: its `status`.
-        download: enabled by success.
+        download: enabled by success, and not after a failure or Cancel, which leave no file.
     """
     name = run["api_name"]
     quiet = dict(api_visibility="private", queue=False, show_progress="hidden")
     if download is not None:
         run.success(lambda: gr.update(interactive=True), None, download, api_name=f"{name}_enable", **quiet)
-    run.failure(_no_bar("Nothing was made."), shown, shown, api_name=f"{name}_failed", **quiet)
-    cancel.click(_no_bar("Cancelled."), shown, shown, cancels=run, api_name=f"{name}_cancel", **quiet)
+    ended = [shown, download] if download is not None else [shown]
+    run.failure(_no_bar("Nothing was made.", len(ended)), shown, ended, api_name=f"{name}_failed", **quiet)
+    cancel.click(
+        _no_bar("Cancelled; what is shown is unfinished.", len(ended)),
+        shown,
+        ended,
+        cancels=run,
+        api_name=f"{name}_cancel",
+        **quiet,
+    )
 
 
-def _no_bar(text: str) -> Callable[[str | None], str | None]:
-    return lambda shown: note(text) if shown and "<progress" in shown else shown
+def _no_bar(text: str, outputs: int) -> Callable[[str | None], list]:
+    """A function that replaces a progress bar by a text and disables the download, and leaves what is finished."""
+
+    def end(shown: str | None) -> list:
+        if not shown or "<progress" not in shown:
+            return [gr.skip()] * outputs
+        return [note(text), gr.update(interactive=False)][:outputs]
+
+    return end

@@ -3,6 +3,7 @@
 import runpy
 import sys
 import types
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,8 +11,10 @@ from PIL import Image
 
 pytest.importorskip("gradio", reason="gradio is not installed")
 
-from difface import faces, images
-from difface.space import shared
+from gradio.route_utils import delete_files_created_by_app
+
+from difface import faces, images, profiles
+from difface.space import page, shared
 from eval.gallery import ASTRONAUT_POINTS
 
 ASTRONAUT = faces.Face((180.0, 70.0, 270.0, 170.0), ASTRONAUT_POINTS, 0.9)
@@ -71,6 +74,44 @@ def test_zerogpu_decorates_what_runs_networks(monkeypatch):
     fresh = runpy.run_path(shared.__file__)
     assert fresh["on_gpu"](test_whole_numbers) is test_whole_numbers
     assert decorated == ["test_whole_numbers"]
+
+
+def test_every_function_that_runs_networks_is_decorated(monkeypatch):
+    decorated = []
+    monkeypatch.setattr(shared, "on_gpu", lambda function: decorated.append(function.__name__) or function)
+    page.build("tiny")
+    assert {"restore", "restore_photo_", "answers", "figure", "inpaint", "restore_worse", "invent"} <= set(decorated)
+
+
+def test_a_picture_that_the_server_has_deleted(tmp_path):
+    with pytest.raises(images.ImageError, match="has been deleted from the server"):
+        shared.read(str(tmp_path / "gone.png"))
+
+
+def test_devices_share_networks():
+    if profiles.resolve_device("auto").type != "cpu":
+        pytest.skip("another device is the default here")
+    assert shared.pipeline_for("tiny", device="auto").unet is shared.pipeline_for("tiny", device="cpu").unet
+
+
+def test_tones_of_a_toned_picture_are_kept(astronaut_face):
+    seen = images.to_tensors(astronaut_face)[0]
+    assert shared.toned(seen, seen) is seen  # colours: nothing is touched
+    sepia = seen.mean(0, keepdim=True) * torch.tensor([1.0, 0.9, 0.7]).view(3, 1, 1)
+    toned = shared.toned(seen.flip(-1), sepia)
+    ratio = toned.mean((1, 2)) / sepia.mean((1, 2))
+    assert (ratio - 1).abs().max() < 0.05
+
+
+def test_cleaning_leaves_the_thumbnails_of_examples(monkeypatch, tmp_path):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    blocks = page.build("tiny")
+    faces_there = [block for block in blocks.blocks.values() if getattr(block, "elem_id", None) == "face"]
+    kept = faces_there[0].keep_in_cache
+    assert kept
+    faces_there[0].temp_files |= kept  # as a click on an example does
+    delete_files_created_by_app(blocks, 0)
+    assert all(Path(path).exists() for path in kept)
 
 
 def test_a_result_says_that_it_is_restored(monkeypatch, tmp_path):
