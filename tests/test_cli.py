@@ -9,7 +9,7 @@ import torch
 from conftest import small_unet
 from PIL import Image
 
-from difface import cli, images
+from difface import cli, images, profiles
 
 pytestmark = pytest.mark.usefixtures("astronaut_face")
 
@@ -71,6 +71,9 @@ def test_sample(run, tmp_path):
     assert "1 and 2" in run("sample", "-n", 2, "-o", tmp_path, "--steps", 0)[1][0]
     assert run("sample", "-n", 2, "-o", tmp_path, "--steps", 10, "--seed", 5, "--device", "cpu") == (0, [])
     assert sorted(p.name for p in tmp_path.iterdir()) == ["sample_0005.png", "sample_0006.png"]
+    assert "AI-generated" in Image.open(tmp_path / "sample_0005.png").text["Comment"]
+    status, errors = run("sample", "-n", 1, "-o", tmp_path / "none", "--eta", 5)
+    assert status == 2 and "[0, 1]; got 5" in errors[0] and not (tmp_path / "none").exists()
 
 
 def test_align(run, onnx, tmp_path, astronaut_photo, astronaut_face):
@@ -94,6 +97,50 @@ def test_align_variants(run, onnx, tmp_path, astronaut_photo):
     assert data[tmp_path / "one" / "photo.png"] == data[tmp_path / "exact" / "photo.png"]
     assert all(data[tmp_path / "one" / name] == data[tmp_path / "two" / name] for name in names)
     assert len({data[tmp_path / folder / name] for folder in ("one", "other") for name in names}) == 5
+
+
+def test_degrade_goes_on_past_a_picture_that_is_too_small(run, tmp_path, astronaut_face):
+    (tmp_path / "in").mkdir()
+    astronaut_face.resize((200, 200)).save(tmp_path / "in" / "a.png")
+    astronaut_face.save(tmp_path / "in" / "b.png")
+    astronaut_face.resize((150, 150)).save(tmp_path / "in" / "c.png")
+    (tmp_path / "in" / "d.png").symlink_to(tmp_path / "nowhere.png")
+    status, errors = run("degrade", tmp_path / "in", "-o", tmp_path / "out", "--scale", 100)
+    assert status == 1 and "b.png" in errors[0] and "d.png" in errors[1] and "2 of 4" in errors[2]
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == ["a.png", "c.png"]
+
+
+def test_a_photo_whose_faces_are_left_alone_is_not_called_restored(run, onnx, tmp_path, astronaut_photo):
+    astronaut_photo.save(tmp_path / "photo.png")
+    assert run("restore", tmp_path / "photo.png", "-o", tmp_path / "out", "--photo", "--fast") == (0, [])
+    assert "AI-restored" not in Image.open(tmp_path / "out" / "photo.png").text["Comment"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("prior", "--size", 20), "multiple of 8"),
+        (("prior", "--architecture", "srcnn"), "--architecture is not for priors"),
+        (("prior", "--task", "inpaint"), "--task is not for priors"),
+        (("estimator", "--p2-gamma", 0.5), "--p2-gamma is not for estimators"),
+        (("prior", "--init", "nowhere"), "holds no trained network"),
+        (("prior", "--init", "assets/tiny/srcnn"), "_class_name 'FaceEstimator'"),
+        (("estimator", "--init", "assets/tiny/srcnn"), "architecture 'srcnn'; 'swinir'"),
+    ],
+)
+def test_trainings_that_cannot_be(run, face, tmp_path, arguments, says):
+    arguments = [str(profiles.ASSETS.parent / a) if str(a).startswith("assets/") else a for a in arguments]
+    status, errors = run("train", *arguments, "--data", tmp_path, "-o", tmp_path / "out", "--steps", 1)
+    assert status == 2 and len(errors) == 1 and says in errors[0] and not (tmp_path / "out").exists()
+
+
+def test_out_of_memory_is_one_line(run, face, tmp_path, monkeypatch):
+    def full(*arguments, **options):
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 byte.")
+
+    monkeypatch.setattr("difface.DifFacePipeline.__call__", full)
+    status, errors = run("restore", face, "-o", tmp_path / "out", "--fast")
+    assert status == 1 and len(errors) == 1 and "memory ran out" in errors[0]
 
 
 def test_train_and_convert(run, face, tmp_path):
@@ -153,6 +200,10 @@ def test_a_batch_goes_on_past_bad_files(run, bad, tmp_path, astronaut_face):
     ("arguments", "says"),
     [
         (["--profile", "huge"], "tiny, ffhq512"),
+        (["--estimator", "lama"], "swinir, srcnn are accepted"),
+        (["--profile", "ffhq256-inpaint"], "difface inpaint"),
+        (["--profile", "imagenet256-sr"], "tiny, ffhq512 are accepted"),
+        (["--profile", "ffhq512", "--scheduler", "euler"], "the scheduler 'euler' is unknown"),
         (["--eta", "-1"], "[0, 1]; got -1"),
         (["--start", "0"], "1..1000"),
         (["--start", "2000"], "1..1000"),

@@ -97,6 +97,24 @@ def test_square_and_back(size):
     assert torch.allclose(images.unfit_square(square, *size), smooth, atol=1e-6)
 
 
+@pytest.mark.parametrize("size", [(40, 90), (90, 40), (61, 200), (64, 64)])
+def test_square_equals_padding_first(size):
+    picture = torch.rand(3, *size, generator=torch.Generator().manual_seed(0))
+    side = max(size)
+    top, left = (side - size[0]) // 2, (side - size[1]) // 2
+    padding = (left, side - size[1] - left, top, side - size[0] - top)
+    naive = images.resize(torch.nn.functional.pad(picture[None], padding, mode="replicate"), 32, 32)[0]
+    assert torch.allclose(images.fit_square(picture, 32), naive, atol=2e-6)
+
+
+def test_a_long_picture_needs_no_square_of_its_length():
+    """100,000 x 8 pixels: the square would hold 120 GB."""
+    strip = torch.full((3, 8, 100_000), 0.25)
+    square = images.fit_square(strip, 64)
+    assert square.shape == (3, 64, 64) and torch.allclose(square, torch.tensor(0.25))
+    assert images.unfit_square(square, 8, 100_000).shape == strip.shape
+
+
 def test_write_is_whole_or_nothing(photo, tmp_path, monkeypatch):
     images.write(photo, tmp_path / "a.png", {"Comment": "über"})
     assert Image.open(tmp_path / "a.png").text["Comment"] == "über"

@@ -162,6 +162,15 @@ def test_sample(small):
     assert (alone.images[0] - result.images[2]).abs().max() < 1e-3
 
 
+@pytest.mark.parametrize("eta", [-0.1, 1.5, float("nan")])
+def test_sample_checks_eta(small, eta):
+    with pytest.raises(ValueError, match=r"in \[0, 1\]"):
+        small.sample(1, 20, eta)
+    small.scheduler = build_scheduler("dpm++")
+    with pytest.raises(ValueError, match="needs DDIM"):
+        small.sample(1, 5, 0.5)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
 def test_save_and_load(small, tmp_path, dtype):
     small.set_begin_index(300)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from diffusers import UniPCMultistepScheduler
 
 from difface.schedulers import SCHEDULERS, build_scheduler, log_snr_grid, set_chain
 
@@ -39,6 +40,13 @@ def test_solvers_are_uniform_in_log_snr(name, begin_index, calls):
     assert np.diff(log_snr).max() < 1.25 * np.diff(log_snr).mean()
 
 
+@pytest.mark.parametrize("changes", [{}, {"use_karras_sigmas": True}, {"use_beta_sigmas": True}])
+def test_unipc_of_another_spacing_starts_below_n_too(changes):
+    other = UniPCMultistepScheduler.from_config(build_scheduler("ddim").config, **changes)
+    timesteps = set_chain(other, 400, 5).timesteps.tolist()
+    assert timesteps == set_chain(build_scheduler("unipc"), 400, 5).timesteps.tolist() and timesteps[0] < 400
+
+
 @pytest.mark.parametrize("calls", [2, 5, 40, 398])
 def test_grid_is_of_different_timesteps(calls):
     abar = build_scheduler("ddim").alphas_cumprod.double().numpy()
@@ -50,6 +58,8 @@ def test_grid_is_of_different_timesteps(calls):
 def test_too_many_calls_and_unknown_names():
     with pytest.raises(ValueError, match="do not fit"):
         set_chain(build_scheduler("dpm++"), 10, 9)
+    with pytest.raises(ValueError, match="N from 4"):
+        set_chain(build_scheduler("dpm++"), 3, 2)
     with pytest.raises(ValueError, match="ddim, dpm"):
         build_scheduler("euler")
     with pytest.raises(ValueError, match="whole number"):
