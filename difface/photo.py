@@ -46,7 +46,8 @@ def restore_photo(
         scale: 1, or 2 for a photo twice as wide and high (`difface.upscale`).
         large: restore also faces of more than `LARGEST` times the model's size.
         batch: faces that go through the networks at once.
-        progress: called with network calls done and in all (faces times steps) after each; what it raises ends the work.
+        progress: called with network calls done and in all (tiles that are enlarged, faces times steps) after each; what it
+            raises ends the work.
 
     Returns:
         The photo, and the pipeline's `.info` with `faces` (how many were restored), `notes` (lines about faces that were left
@@ -61,19 +62,22 @@ def restore_photo(
         raise ValueError(f"`scale` must be 1 or 2; got {scale!r}.")
     photo = images.to_rgb(photo)
     found = _faces(photo, found)
-    chosen = found if large else [face for face in found if face.side <= LARGEST * pipeline.size]
+    chosen = [face for face in found if large or not is_large(face, pipeline.size)]
     info: dict = {"faces": len(chosen), "notes": _notes(found, large, pipeline.size), "detector": _detector(found)}
     before = np.asarray(photo)
     result = before.copy()
+    steps = len(pipeline.check_inputs(num_inference_steps, eta))
+    tiles = upscale.calls(photo) if scale == 2 else 0
+    report = _reporter(progress, tiles + len(chosen) * steps)
     if scale == 2:
         info["upscaler"] = upscale.upscaler_name()
-        result = np.array(upscale.double(photo, pipeline.device))
+        result = np.array(upscale.double(photo, pipeline.device, report))
     one_colour, template = is_one_colour(photo), faces.FFHQ_TEMPLATE * pipeline.size
     for first in range(0, len(chosen), batch):
         part = chosen[first : first + batch]
         crops = [faces.warp(before, face.anchors, template, pipeline.size) for face in part]
         generators = [torch.Generator().manual_seed(seed) for _ in part]
-        follow = _follow(progress, first, len(part), len(chosen), pipeline, num_inference_steps, eta)
+        follow = _follow(report, tiles + first * steps, len(part))
         output = pipeline(crops, num_inference_steps, eta, generators, callback_on_step_end=follow)
         info |= output.info
         for face, crop, restored in zip(part, crops, output.images, strict=True):
@@ -88,7 +92,7 @@ def _faces(photo: Image.Image, found: list[Face] | None) -> list[Face]:
     if not found:
         raise images.ImageError(
             "no face was found; a photo with faces of 20 pixels or more is accepted: if the picture is one face that "
-            "fills it, restore it as one aligned face (on the command line without --photo)."
+            "fills it, restore it as one aligned face, not as a photo."
         )
     return found
 
@@ -97,22 +101,31 @@ def _detector(found: list[Face]) -> str:
     return "LBP cascade" if found[0].points is None else "SCRFD"
 
 
+def is_large(face: Face, size: int) -> bool:
+    """Whether a face is better left alone by a model of `size` pixels, see `LARGEST`."""
+    return face.side > LARGEST * size
+
+
 def _notes(found: list[Face], large: bool, size: int) -> list[str]:
-    count = sum(face.side > LARGEST * size for face in found)
+    count = sum(is_large(face, size) for face in found)
     if not count:
         return []
     end = f"enlarged from {size} pixels and may look soft" if large else "left as they are"
     return [f"{count} of {len(found)} faces are larger than {LARGEST:g} times the model's {size} pixels: {end}."]
 
 
-def _follow(progress, first, count, total, pipeline, num_inference_steps, eta) -> Callable | None:
-    """A callback for the pipeline that counts the network calls of all faces."""
-    if progress is None:
+def _reporter(progress: Callable[[int, int], None] | None, total: int) -> Callable[[int], None] | None:
+    """`progress` of network calls done, of `total`."""
+    return None if progress is None else lambda done: progress(done, total)
+
+
+def _follow(report: Callable[[int], None] | None, before: int, count: int) -> Callable | None:
+    """A callback for the pipeline that adds the network calls of `count` faces to those `before`."""
+    if report is None:
         return None
-    calls = len(pipeline.check_inputs(num_inference_steps, eta))
 
     def follow(pipeline: DifFacePipeline, step: int, timestep: int, tensors: dict) -> dict:
-        progress(first * calls + (step + 1) * count, total * calls)
+        report(before + (step + 1) * count)
         return {}
 
     return follow

@@ -1,5 +1,6 @@
 """The command line of the evaluation suite."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +33,9 @@ def table(
         ),
     ] = ["sampled"],  # noqa: B006 (read only)
     methods: Annotated[list[str], typer.Option(help="NAME=DIR: another method's pictures; repeatable.")] = [],  # noqa: B006
+    metrics: Annotated[
+        list[str], typer.Option(help="A column more: SSIM (RGB), IDS-r50, LMD-106, ...; repeatable.")
+    ] = [],  # noqa: B006
     limit: Annotated[int | None, typer.Option(min=2, help="At most so many pictures.")] = None,
     scale: Annotated[float | None, typer.Option(help="One s for all (sigma 1, delta 5, q 60), not the grid.")] = None,
     steps: Annotated[int, typer.Option(help="Of the whole chain, in rows that do not vary it.")] = 250,
@@ -49,13 +53,15 @@ def table(
     from eval.tables import build, definitions, plan, render
     from eval.tables.data import datasets, samples
 
-    options = definitions.Options(profile, steps, start, tuple(map(FolderMethod.parse, methods)))
+    options = definitions.Options(profile, steps, start, tuple(map(FolderMethod.parse, methods)), tuple(metrics))
     if dry_run:
-        return typer.echo(plan.plan(number, options))
+        return typer.echo(plan.plan(number, options, reference))
     definitions.rows(number, options)
+    definitions.columns(number, options.metrics)
     runner = Runner(output, device, dtype, batch, reference)
     found = datasets(number, data, output / "data", profile, limit, scale)
-    result = build.build(number, found, lambda: samples(output / "data", limit), runner, options, paired)
+    alone = partial(samples, output / "data", limit, profile, steps, runner.device, dtype)
+    result = build.build(number, found, alone, runner, options, paired)
     if runner.state.is_main_process:
         paths = render.write(result, output)
         typer.echo(render.markdown(result))

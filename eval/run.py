@@ -2,6 +2,7 @@
 
     ROOT/restored/DATASET/SETTING-DIGEST/NAME.png   and config.json: all that the pictures depend on
     ROOT/scores/DATASET/SETTING-DIGEST/METRIC.csv   name, value of every picture, or one line for the whole set
+    (METRIC-VERSION-to-DIGEST where it has a version, and where the faces of a folder are its reference)
 
 Under `accelerate launch` the work is split between the processes; each picture is made by exactly one of them. Pictures
 are made in fixed batches, so that neither the number of processes nor a killed run changes what stands in a batch.
@@ -13,6 +14,8 @@ import platform
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
@@ -36,6 +39,9 @@ PACKAGES = ("torch", "diffusers", "accelerate", "spandrel", "numpy", "opencv-pyt
 
 WHOLE_SET = "(the whole set)"
 """The name in a score file of a metric that has no score for single pictures."""
+
+PATIENCE = timedelta(days=7)
+"""How long a process waits for the others: a slow metric takes hours."""
 
 Method = Setting | FolderMethod
 
@@ -71,7 +77,7 @@ class Runner:
         self, root: Path, device: str = "auto", dtype: str = "auto", batch: int = 8, reference: Path | None = None
     ):
         self.root, self.device, self.dtype, self.batch, self.reference = root, device, dtype, batch, reference
-        self.state = PartialState(cpu=device == "cpu")
+        self.state = PartialState(cpu=device == "cpu", timeout=PATIENCE)
         if self.device == "auto":
             self.device = str(self.state.device)
 
@@ -102,16 +108,27 @@ class Runner:
         return Scores(dict(zip(table["name"], table["value"], strict=True)))
 
     def runtime(self, dataset: Dataset, setting: Setting) -> float:
-        """Median seconds for one picture, measured once and kept: the machine belongs to the number, the start rule does not."""
+        """Median seconds for one picture, measured once and kept: the machine belongs to the number, the start rule does not.
+
+        All processes call this together; the first measures while the others wait.
+        """
         setting = replace(setting, official_start=False)
-        path = self.root / "runtime" / f"{setting.name}-{_short(setting.record())}-{_slug(self.device)}.json"
-        if not path.exists():
+        place = f"{self._device_type}-{self.dtype}"
+        path = self.root / "runtime" / f"{setting.name}-{_short(setting.record())}-{place}.json"
+        self.state.wait_for_everyone()
+        if self.state.is_main_process and not path.exists():
             restore, item = setting.method(self.device, self.dtype), dataset.items[0]
             lq = read(item.lq)[None]
             found = measure(lambda: restore(lq, [generator_of(item.name)], [item.degradation]), self.device, repeats=3)
             place = {"device": _device_name(self.device), "threads": torch.get_num_threads(), "dtype": self.dtype}
             _write_json(path, {"median": found.median, "values": list(found.values)} | place)
+        self.state.wait_for_everyone()
         return json.loads(path.read_text())["median"]
+
+    @property
+    def _device_type(self) -> str:
+        """The device without its number, which differs between the processes."""
+        return torch.device(self.device).type
 
     def _config(self, dataset: Dataset, method: Method) -> dict:
         """All that a method's pictures depend on, the versions of packages aside."""
@@ -121,7 +138,7 @@ class Runner:
                 "folder": str(method.folder.resolve()),
                 "changed": max(f.stat().st_mtime_ns for f in files) if files else 0,
             }
-        place = {"device": self.device, "dtype": self.dtype, "batch": self.batch}
+        place = {"device": self._device_type, "dtype": self.dtype, "batch": self.batch}
         seeds = "CRC-32 of the picture's name"
         return {"dataset": dataset.digest, "setting": method.record(), "seed": seeds} | place
 
@@ -147,10 +164,27 @@ class Runner:
                 images.write(images.to_pil(picture), folder / f"{item.name}.png")
 
     def _score_file(self, dataset: Dataset, method: Method, metric: str) -> Path:
-        name = _slug(metric)
-        if self._referred(METRICS[metric]()):
-            name += f"-to-{_short(self.reference.resolve())}"
+        scorer = METRICS[metric]()
+        name = _versioned(scorer)
+        if self._referred(scorer):
+            name += f"-to-{self._reference_digest}"
         return self.root / "scores" / dataset.name / self._key(dataset, method) / f"{name}.csv"
+
+    @cached_property
+    def _reference_digest(self) -> str:
+        """Stands for the reference folder and the state of its pictures: names, sizes and times of change."""
+        files = images.find([self.reference])
+        states = [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
+        return _short([str(self.reference.resolve()), states])
+
+    def told(self, metric: str) -> str:
+        """What a reader of its numbers must know beside its name: the version of its weights, and whom a distance is to."""
+        scorer = METRICS[metric]()
+        version = f" ({scorer.version})" if scorer.version else ""
+        if not isinstance(scorer, FrechetDistance) or scorer.reference != "faces":
+            return metric + version if version else ""
+        own = "FFHQ" if isinstance(scorer, FID) else "the truth"
+        return f"{metric}{version} refers to {self.reference.resolve().name if self.reference else own}"
 
     def _referred(self, scorer: Metric) -> bool:
         """Whether the metric compares with the faces of the reference folder."""
@@ -163,8 +197,8 @@ class Runner:
             return
         try:
             values = self._values(dataset, method, metric)
-        except WeightMissing:
-            return _write_json(path.with_suffix(".json"), {"reason": _missing(METRICS[metric]().needs)})
+        except WeightMissing as problem:
+            return _write_json(path.with_suffix(".json"), {"reason": _missing(problem)})
         except (NotApplicable, WeightError, ImportError) as problem:
             return _write_json(path.with_suffix(".json"), {"reason": " ".join(str(problem).split())})
         with images.whole_file(path) as temporary:
@@ -172,6 +206,8 @@ class Runner:
 
     def _values(self, dataset: Dataset, method: Method, metric: str) -> dict[str, float]:
         scorer = METRICS[metric]()
+        if dataset.size < scorer.smallest:
+            raise NotApplicable(f"takes sides from {scorer.smallest} pixels; {dataset.name} has {dataset.size}")
         if isinstance(scorer, FrechetDistance):
             self._refer(scorer, dataset)
         elif isinstance(scorer, PairMetric) and any(item.hq is None for item in dataset.items):
@@ -201,8 +237,8 @@ class Runner:
                 raise NotApplicable(str(problem)) from None
         if not (truth or self._referred(scorer)):
             raise NotApplicable(f"{dataset.name} has no truth: give a folder of real faces with --reference")
-        of = self.reference.resolve() if self._referred(scorer) else dataset.digest
-        path = self.root / "reference" / f"{_slug(scorer.name)}-{_short(of)}.npz"
+        of = self._reference_digest if self._referred(scorer) else _short(dataset.digest)
+        path = self.root / "reference" / f"{_versioned(scorer)}-{of}.npz"
         if not path.exists():
             files = images.find([self.reference]) if self._referred(scorer) else truth
             for batch in self._track(self._batches(files), f"reference of {scorer.name}"):
@@ -250,13 +286,18 @@ def _device_name(device: str) -> str:
     return torch.cuda.get_device_name(device) if torch.device(device).type == "cuda" else platform.processor() or device
 
 
-def _missing(names: Sequence[str]) -> str:
-    """What to do about files of weights that are not there, without this machine's paths."""
-    urls = {name: CATALOG[name].source for name in names}
-    return "; ".join(
-        f"needs {name}, " + (f"get it with: python -m difface fetch {name}" if url else "which has no public address")
-        for name, url in urls.items()
-    )
+def _missing(problem: WeightMissing) -> str:
+    """What to do about the file of weights that is not there, without this machine's paths."""
+    if problem.name is None:
+        return " ".join(str(problem).split())
+    source = CATALOG[problem.name].source
+    remedy = f"get it with: python -m difface fetch {problem.name}" if source else "which has no public address"
+    return f"needs {problem.name}, {remedy}"
+
+
+def _versioned(scorer: Metric) -> str:
+    """A metric's name as a file's, with the version of its weights where it has one."""
+    return _slug(f"{scorer.name}-{scorer.version}")
 
 
 def _slug(name: str) -> str:

@@ -159,15 +159,23 @@ def _digests(setting: Setting) -> dict[str, str]:
     folders = {setting.estimator: (chosen.estimators | chosen.inpainting)[setting.estimator]()}
     if setting.begin_index is not None:
         folders["unet"] = chosen.unet()
-    files = {name: next(folder.glob("*.safetensors")) for name, folder in folders.items()}
-    return {name: _digest(file, file.stat().st_mtime_ns) for name, file in files.items()}
+    return {name: digest(folder) for name, folder in folders.items()}
+
+
+def digest(folder: Path) -> str:
+    """SHA-256 of the weights of a network's folder."""
+    file = next(folder.glob("*.safetensors"))
+    return _digest(file, file.stat().st_mtime_ns)
 
 
 @lru_cache
 def _digest(file: Path, mtime_ns: int) -> str:
     """SHA-256 of a file, computed once per process and state of the file."""
+    result = hashlib.sha256()
     with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        while chunk := stream.read(1 << 20):
+            result.update(chunk)
+    return result.hexdigest()
 
 
 @dataclass(frozen=True)

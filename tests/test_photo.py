@@ -157,6 +157,36 @@ def test_a_network_enlarges_in_tiles(offline, group, monkeypatch):
     assert np.abs(np.asarray(upscale.double(group), int) - whole).max() <= 1
     grey = upscale.double(group.convert("L").convert("RGB"))
     assert np.ptp(np.asarray(grey, int), axis=2).max() == 0
+    done = []
+    upscale.double(group, progress=done.append)
+    assert done == list(range(1, upscale.calls(group) + 1)) and len(done) == 15
+
+
+def test_progress_counts_tiles_too_and_can_stop_at_one(offline, fast, group, monkeypatch):
+    monkeypatch.setattr(upscale, "TILE", 220)
+    monkeypatch.setattr(upscale, "upscaler_name", lambda: "Real-ESRGAN")
+    monkeypatch.setattr(upscale.weights, "find", lambda name: name)
+    monkeypatch.setattr(upscale, "_network", lambda path, device: Doubler())
+    found, seen = [Face((0, 0, 1, 1), faces.FFHQ_TEMPLATE * 60 + [70, 20], 1.0)], []
+    restore_photo(fast, group, found, scale=2, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(done, 7) for done in range(1, 8)]
+
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        restore_photo(fast, group, found, scale=2, progress=stop)
+    assert Doubler.calls == 3
+
+
+class Doubler:
+    """Stands for Real-ESRGAN's network."""
+
+    device, calls = torch.device("cpu"), 0
+
+    def __call__(self, picture: torch.Tensor) -> torch.Tensor:
+        Doubler.calls += 1
+        return torch.nn.functional.interpolate(picture, scale_factor=2)
 
 
 def test_progress_counts_network_calls_and_can_stop(fast, group):

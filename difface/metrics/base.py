@@ -15,11 +15,18 @@ class Metric(ABC):
         name: the column's title; the name of another network or definition is another name.
         higher_is_better: which end is good.
         needs: file names of weights, as in `difface.weights.CATALOG`.
+        smallest: least side of the images, in pixels.
     """
 
     name: ClassVar[str]
     higher_is_better: ClassVar[bool]
     needs: ClassVar[tuple[str, ...]] = ()
+    smallest: ClassVar[int] = 1
+
+    @property
+    def version(self) -> str:
+        """What tells kept scores apart from those of other weights under the same name; "" where nothing needs to."""
+        return ""
 
     @abstractmethod
     def compute(self) -> float:
@@ -40,20 +47,20 @@ class PerImageMetric(Metric):
         """Mean over all images so far; NaN before the first."""
         return self.mean(self.values)
 
+    @classmethod
+    def mean(cls, values: Sequence[float]) -> float:
+        """The table's number for these scores: the mean of those that count; NaN where there is none."""
+        counted = cls.counted(values)
+        return float(np.mean(counted)) if len(counted) else float("nan")
+
     @staticmethod
-    def mean(values: Sequence[float]) -> float:
-        """The table's number for these scores."""
-        return float(np.mean(values)) if len(values) else float("nan")
+    def counted(values: Sequence[float]) -> Sequence[float]:
+        """Those of the scores that the mean and its interval are of."""
+        return values
 
 
 class PairMetric(PerImageMetric):
-    """A score of each restored image against its truth.
-
-    Attributes:
-        smallest: least side of the images, in pixels.
-    """
-
-    smallest: ClassVar[int] = 1
+    """A score of each restored image against its truth."""
 
     def update(self, restored: torch.Tensor, truth: torch.Tensor) -> None:
         """Add images, both (B, 3, H, W) in [0, 1], on one device.

@@ -1,5 +1,6 @@
 """Frechet distance on what the embedded prior makes of a face: a measure of realism that needs no download."""
 
+import hashlib
 from copy import deepcopy
 from functools import lru_cache
 
@@ -34,7 +35,13 @@ class FDPrior(FrechetDistance):
 
     def __init__(self, unet: UNet | None = None):
         super().__init__()
+        self._given = unet is not None
         self._encoder = None if unet is None else encoder(unet)
+
+    @property
+    def version(self) -> str:
+        """Digest of the embedded prior's weights; "" of a given one's."""
+        return "" if self._given else _digest()
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """(B, 3, H, W) in [0, 1], resized to the prior's size (bilinear, antialiased) -> (B, channels)."""
@@ -53,6 +60,13 @@ class FDPrior(FrechetDistance):
 @lru_cache(maxsize=1)
 def _embedded() -> UNet:
     return encoder(profiles.load_unet("tiny", "cpu"))
+
+
+@lru_cache(maxsize=1)
+def _digest() -> str:
+    """Ten characters that stand for the embedded prior's weights."""
+    file = next(profiles.profile("tiny").unet().glob("*.safetensors"))
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:10]
 
 
 def encoder(unet: UNet) -> UNet:

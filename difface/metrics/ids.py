@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,35 +11,35 @@ import torch
 from difface.images import to_uint8
 from difface.metrics.base import PairMetric
 from difface.metrics.identity import IdentityAngle, angle
+from difface.weights import WeightError, find_any, load_state_dict
 
-RESNET_18 = "resnet18_110.pth"
+RESNET_18 = ("resnet18_110.pth", "arcface_resnet18.pth")
+"""File of VQFR's script, and one of the same architecture from GFPGAN's release; the first that is here is taken."""
 RESNET_50 = "w600k_r50.onnx"
 
 
 @lru_cache(maxsize=2)
-def _network(name: str, device: torch.device) -> torch.nn.Module:
+def _network(file: Path, device: torch.device) -> torch.nn.Module:
     from difface.models.arcface18 import ArcFace18
-    from difface.weights import find, load_state_dict
 
     network = ArcFace18()
-    network.load_state_dict(load_state_dict(find(name)))
+    network.load_state_dict(load_state_dict(file))
     return network.eval().to(device)
 
 
-def embed_grey(faces: torch.Tensor, weights: str = RESNET_18) -> np.ndarray:
+def embed_grey(faces: torch.Tensor) -> np.ndarray:
     """Embeddings by ResNet-18 of whole grey pictures: nothing is detected, aligned or cropped.
 
     Args:
         faces: (B, 3, H, W) in [0, 1].
-        weights: file name of a checkpoint of `difface.models.arcface18.ArcFace18`.
 
     Returns:
         (B, 512) float32, not normalised.
 
     Raises:
-        difface.weights.WeightMissing: the checkpoint is not there.
+        difface.weights.WeightMissing: neither checkpoint of `RESNET_18` is there.
     """
-    network = _network(weights, faces.device)
+    network = _network(find_any(*RESNET_18), faces.device)
     grey = torch.from_numpy(np.stack([_grey(face) for face in faces])).to(faces.device)
     with torch.inference_mode():
         return network((grey[:, None] - 127.5) / 127.5).cpu().numpy()
@@ -57,35 +58,38 @@ def _grey(face: torch.Tensor) -> np.ndarray:
 class IDS(PairMetric):
     """Angle in degrees between the embeddings of the restored and the true face, by the protocol of VQFR's script.
 
-    Its network is `resnet18_110.pth`. GFPGAN's release has `arcface_resnet18.pth` of the same architecture, at a
-    direct address; whether the numbers in the two files are equal is unverified: a table made with it says so.
+    Its network is `resnet18_110.pth`, where that is not here `arcface_resnet18.pth` of GFPGAN's release, which has the
+    same architecture and a direct address. Whether the numbers in the two files are equal is unverified: a table made
+    with the second says so, by `version`.
 
     Attributes:
         values: all angles; the mean leaves out those below `IDENTICAL` degrees.
-
-    Args:
-        weights: file name of a checkpoint of `difface.models.arcface18.ArcFace18`.
     """
 
     name = "IDS"
     higher_is_better = False
-    needs = (RESNET_18,)
+    needs = RESNET_18
 
     IDENTICAL = 1.0
     """Degrees below which the protocol takes two files for the same one."""
 
-    def __init__(self, weights: str = RESNET_18):
-        super().__init__()
-        self.weights = weights
+    @property
+    def version(self) -> str:
+        """The network's name, where it is another than that of VQFR's script."""
+        try:
+            file = find_any(*self.needs)
+        except WeightError:
+            return ""
+        return "" if file.name == self.needs[0] else file.stem
 
     def score(self, restored: torch.Tensor, truth: torch.Tensor) -> np.ndarray:
         """(B,) in degrees."""
-        return angle(*(embed_grey(images, self.weights) for images in (restored, truth)))
+        return angle(embed_grey(restored), embed_grey(truth))
 
-    @classmethod
-    def mean(cls, values: Sequence[float]) -> float:
-        """Mean over the pairs that are not identical; NaN where there is none."""
-        return super().mean([value for value in values if not value < cls.IDENTICAL])
+    @staticmethod
+    def counted(values: Sequence[float]) -> Sequence[float]:
+        """The angles of the pairs that are not identical."""
+        return [value for value in values if not value < IDS.IDENTICAL]
 
 
 class IDSR50(IdentityAngle):

@@ -9,6 +9,8 @@ from difface.metrics.base import ImageMetric
 
 NIQE_PARAMETERS = "niqe_modelparameters.mat"
 NRQM_FOREST = "NRQM_model.mat"
+NIQE_SIDE, NRQM_SIDE = 96, 64
+"""Least sides in pixels."""
 
 Scorer = Callable[[torch.Tensor], torch.Tensor]
 
@@ -41,7 +43,7 @@ def niqe(images: torch.Tensor) -> torch.Tensor:
         ImportError: pyiqa is not installed.
         difface.weights.WeightMissing: its parameters are not there.
     """
-    return _measured("niqe", NIQE_PARAMETERS, images, 96)
+    return _measured("niqe", NIQE_PARAMETERS, images, NIQE_SIDE)
 
 
 def nrqm(images: torch.Tensor) -> torch.Tensor:
@@ -58,7 +60,7 @@ def nrqm(images: torch.Tensor) -> torch.Tensor:
         ImportError: pyiqa is not installed.
         difface.weights.WeightMissing: its random forest is not there.
     """
-    return _measured("nrqm", NRQM_FOREST, images, 64)
+    return _measured("nrqm", NRQM_FOREST, images, NRQM_SIDE)
 
 
 def _measured(name: str, weights: str, images: torch.Tensor, smallest: int) -> torch.Tensor:
@@ -77,6 +79,7 @@ class NIQE(ImageMetric):
     name = "NIQE"
     higher_is_better = False
     needs = (NIQE_PARAMETERS,)
+    smallest = NIQE_SIDE
 
     def score(self, restored: torch.Tensor) -> torch.Tensor:
         """(B,)."""
@@ -89,6 +92,7 @@ class NRQM(ImageMetric):
     name = "NRQM"
     higher_is_better = True
     needs = (NRQM_FOREST,)
+    smallest = NRQM_SIDE
 
     def score(self, restored: torch.Tensor) -> torch.Tensor:
         """(B,)."""
@@ -108,6 +112,7 @@ class PI(ImageMetric):
     name = "PI"
     higher_is_better = False
     needs = (NIQE_PARAMETERS, NRQM_FOREST)
+    smallest = max(NIQE_SIDE, NRQM_SIDE)
 
     def __init__(self, niqe: Scorer = niqe, nrqm: Scorer = nrqm):
         super().__init__()

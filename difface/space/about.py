@@ -1,12 +1,16 @@
 """The tab that explains: the chain, how the error contracts, and what the model cannot do."""
 
 import html
+import os
+from pathlib import Path
+from urllib.parse import quote
 
 import gradio as gr
 
 from difface import profiles
 from difface.contraction import contraction
 from difface.space.shared import ROOT
+from difface.space.worse import may_be_empty
 
 CHAIN = """
 <figure class="drawing chain" tabindex="0">
@@ -56,7 +60,7 @@ LIMITS = """
 ### More
 
 [The paper](https://arxiv.org/abs/2212.06512) (Yue and Loy, TPAMI 2024) · [the authors' code](https://github.com/zsyOAOA/DifFace) ·
-licence of the weights that answer here: {licence}{notebooks}
+licence of the weights that answer here: {licence}
 """
 
 WEIGHTS = {
@@ -84,10 +88,10 @@ def tab(profile: profiles.Profile, minutes: int) -> None:
         with gr.Column(min_width=300):
             gr.Markdown(HOW)
         with gr.Column(min_width=300):
-            start = gr.Slider(1, 1000, profile.begin_index, step=1, label="N", elem_id="about-start")
+            start = may_be_empty(gr.Slider(1, 1000, profile.begin_index, step=1, label="N", elem_id="about-start"))
             curve = gr.HTML(contraction_curve(profile.begin_index), elem_id="curve", padding=False)
     start.change(
-        contraction_curve,
+        contraction_of,
         start,
         curve,
         api_name="contraction",
@@ -100,9 +104,14 @@ def tab(profile: profiles.Profile, minutes: int) -> None:
         size=profile.size,
         minutes=minutes,
         licence=profile.licence,
-        notebooks=_notebooks(),
     )
     gr.Markdown(text)
+    gr.HTML(notebooks(ROOT / "notebooks"), padding=False)
+
+
+def contraction_of(start: int | None) -> str:
+    """The curve for N; as it is while the box is empty because another N is typed."""
+    return gr.skip() if start is None else contraction_curve(start)
 
 
 def contraction_curve(start: int) -> str:
@@ -125,7 +134,17 @@ def contraction_curve(start: int) -> str:
 </svg><figcaption role="status">{caption}</figcaption></figure>"""
 
 
-def _notebooks() -> str:
-    """The notebooks of the repository, by name, where there are."""
-    names = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
-    return f" · step by step in the repository's notebooks: {', '.join(names)}" if names else ""
+def notebooks(folder: Path) -> str:
+    """Links to the notebooks in a folder, in new tabs; empty where there are none."""
+    links = [
+        f'<a href="{html.escape(_address(path))}" target="_blank" rel="noopener">{html.escape(path.stem)}</a>'
+        for path in sorted(folder.glob("*.ipynb"))
+    ]
+    return f"<p>Step by step in the notebooks: {' · '.join(links)}</p>" if links else ""
+
+
+def _address(path: Path) -> str:
+    """Of a notebook: where a hosted Space shows it, elsewhere the file itself."""
+    if space := os.environ.get("SPACE_ID"):
+        return f"https://huggingface.co/spaces/{space}/blob/main/notebooks/{quote(path.name)}"
+    return f"/gradio_api/file={quote(path.resolve().as_posix())}"

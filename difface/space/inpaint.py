@@ -1,7 +1,6 @@
 """The tab that fills the missing parts of a face: painted by the visitor, a mask of the paper's four kinds, or black holes."""
 
 from collections.abc import Callable, Iterator
-from io import BytesIO
 from pathlib import Path
 
 import gradio as gr
@@ -114,14 +113,8 @@ def _canvas() -> gr.ImageEditor:
         placeholder="Choose a face above",
     )
 
-    def layers(value: EditorData | None) -> list[str | BytesIO]:
-        if value is None:
-            return []
-        sent = (
-            canvas.blob_storage.pop(value.id, None) if value.id else value
-        )  # browsers send what was painted beforehand
-        found = sent.layers if sent else []
-        return [BytesIO(layer) if isinstance(layer, bytes) else layer.path for layer in found if layer]
+    def layers(value: EditorData | None) -> list[str]:
+        return [layer.path for layer in value.layers] if value else []
 
     canvas.preprocess = layers
     return canvas
@@ -191,14 +184,14 @@ def masker(size: int) -> Callable:
     """The function behind a choice of mask, for a model of `size` pixels."""
 
     def mask(face: str | None, aligned: bool, kind: str | None, mask_seed: int) -> dict:
-        """The face with a mask painted on it."""
+        """The face with a mask painted on it; without a kind of mask, what is painted stays."""
+        if kind is None:
+            return gr.skip()
         with shared.one_line():
             picture, seed = shared.read(face), shared.whole(mask_seed, "seed of the mask", 0, shared.MAX_SEED)
             crop, _ = shared.aligned_face(picture, aligned, size)
             if kind == "auto":
                 return _sheet(crop, _holes(face, crop is picture))
-            if kind is None:
-                return _sheet(crop, None)
             return _sheet(crop, masks.MASKS[kind](*shared.generators(seed)).paint(crop.height, crop.width))
 
     return mask
@@ -237,7 +230,7 @@ def _picture(missing: torch.Tensor) -> Image.Image:
     return Image.fromarray(missing[0, 0].numpy().astype(np.uint8) * 255, "L")
 
 
-def _painted(layers: list[str | BytesIO], width: int, height: int) -> torch.Tensor:
+def _painted(layers: list[str], width: int, height: int) -> torch.Tensor:
     """The mask (1, 1, height, width) of what is painted: 1 where any layer is white and not transparent.
 
     Raises:
@@ -254,7 +247,7 @@ def _painted(layers: list[str | BytesIO], width: int, height: int) -> torch.Tens
     return torch.from_numpy(missing).float()[None, None]
 
 
-def _layer(layer: str | BytesIO, width: int, height: int) -> Image.Image:
+def _layer(layer: str, width: int, height: int) -> Image.Image:
     """A painted layer in grey with alpha (LA), at the size of the face."""
     try:
         with Image.open(layer) as picture:

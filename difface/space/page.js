@@ -1,14 +1,19 @@
 () => {
-  // Pictures without an alternative text get the label of the field that they are in, and their number where they are several;
-  // a canvas gets the label.
+  // Pictures without an alternative text get the label of the field that they are in, and their number where they are several,
+  // or their side where they lie under a slider; a canvas gets the label.
   const label = (element) => {
     const field = element.closest(".block");
     const text = field && field.querySelector("[data-testid=block-label], .label");
     return text ? text.textContent.trim() : "Picture";
   };
+  const sides = (element) => (label(element) === "Before and after" ? ["before", "after"] : ["left picture", "right picture"]);
   const name = (image) => {
     const field = image.closest(".block");
     const all = field ? [...field.querySelectorAll("img")] : [];
+    if (image.dataset.testid === "imageslider-image") {
+      const left = image === all.find((other) => other.dataset.testid === "imageslider-image");
+      return `${label(image)}: ${sides(image)[left ? 0 : 1]}, ${left ? "left" : "right"} of the slider`;
+    }
     return all.length > 1 ? `${label(image)}, ${all.indexOf(image) + 1} of ${all.length}` : label(image);
   };
   const describe = () => {
@@ -33,16 +38,36 @@
     window.dispatchEvent(new MouseEvent("mousemove", place(by)));
     window.dispatchEvent(new MouseEvent("mouseup", place(by)));
   };
+  // Where the handle is on the picture, which may be narrower than its frame: 0 at its left edge, 100 at its right.
+  const tell = (handle) => {
+    const frame = handle.parentElement.getBoundingClientRect();
+    const box = handle.getBoundingClientRect();
+    const image = handle.parentElement.querySelector("img");
+    const shape = image && image.naturalHeight ? image.naturalWidth / image.naturalHeight : Infinity;
+    const width = Math.min(frame.width, frame.height * shape);
+    if (!width) return; // not shown
+    const off = box.left + box.width / 2 - frame.left - frame.width / 2;
+    const percent = Math.round(Math.min(Math.max(50 + (100 * off) / width, 0), 100));
+    handle.setAttribute("aria-valuenow", percent);
+    const [left, right] = sides(handle);
+    handle.setAttribute("aria-valuetext", `${percent}% ${left}, ${100 - percent}% ${right}`);
+  };
   const reachable = () =>
     document.querySelectorAll("[data-testid=slider]:not([tabindex])").forEach((handle) => {
       handle.tabIndex = 0;
-      handle.setAttribute("role", "separator");
-      handle.setAttribute("aria-label", "Move between before and after by the arrow keys");
+      handle.setAttribute("role", "slider");
+      handle.setAttribute("aria-label", `${label(handle)}: move between ${sides(handle).join(" and ")} by the arrow keys`);
+      handle.setAttribute("aria-valuemin", 0);
+      handle.setAttribute("aria-valuemax", 100);
+      handle.setAttribute("aria-valuenow", 50);
+      tell(handle);
+      new MutationObserver(() => tell(handle)).observe(handle, { attributes: true, attributeFilter: ["style"] });
+      handle.addEventListener("focus", () => tell(handle));
       handle.addEventListener("keydown", (event) => {
-        const sign = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-        if (!sign) return;
+        const steps = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, Home: -20, End: 20 }[event.key];
+        if (!steps) return;
         event.preventDefault();
-        drag(handle, (sign * handle.parentElement.getBoundingClientRect().width) / 20);
+        drag(handle, (steps * handle.parentElement.getBoundingClientRect().width) / 20);
       });
     });
   const improve = () => {

@@ -7,7 +7,7 @@ import gradio as gr
 from PIL import Image
 
 from difface import faces, profiles
-from difface.photo import BATCH, LARGEST, numbered, restore_photo
+from difface.photo import BATCH, LARGEST, SHOWN, is_large, numbered, restore_photo
 from difface.space import running, shared, widgets
 from difface.space.restore import Tab
 
@@ -24,7 +24,7 @@ def tab(profile: profiles.Profile, examples: Path, single: Tab, tabs: gr.Tabs) -
         tabs: all of them, to go there.
     """
     gr.Markdown("Choose a photo: its faces are found and numbered. Untick those to leave alone, and press *Restore*.")
-    found = gr.State()  # how many faces were found; None until then
+    found = gr.State()  # whether each face that was found is large; None until then
     with gr.Row():
         with gr.Column(min_width=300):
             photo = widgets.picture("A photo", examples, "photo")
@@ -46,14 +46,33 @@ def tab(profile: profiles.Profile, examples: Path, single: Tab, tabs: gr.Tabs) -
                 label="Faces found", format="png", interactive=False, buttons=["fullscreen"], elem_id="photo-boxes"
             )
             outputs, download = _outputs()
+    # Before the faces are looked for, which may have to wait: until then those of the last photo would be on offer.
     photo.change(
-        finder(),
-        photo,
+        lambda: (gr.update(choices=[], value=[]), "", None, gr.update(visible=False)),
+        None,
+        [numbers, outputs[1], found, as_face],
+        api_name="forget_faces",
+        api_visibility="private",
+        queue=False,
+        show_progress="hidden",
+    )
+    photo.change(
+        finder(profile.size),
+        [photo, large],
         [boxes, numbers, outputs[1], found, as_face],
         api_name="find_faces",
         api_description="The faces of a photo, numbered.",
         show_progress_on=boxes,
         **shared.QUEUE,
+    )
+    large.input(
+        tick_large,
+        [numbers, large, found],
+        numbers,
+        api_name="tick_large",
+        api_visibility="private",
+        queue=False,
+        show_progress="hidden",
     )
     restored = run.click(
         photo_restorer(profile.name),
@@ -90,32 +109,65 @@ def _outputs() -> tuple[list[gr.components.Component], gr.DownloadButton]:
     return [pair, status, download], download
 
 
-def finder() -> Callable:
-    """The function behind a new photo."""
+def finder(size: int) -> Callable:
+    """The function behind a new photo, for a model of `size` pixels."""
 
-    def find_faces(photo: str | None) -> tuple:
-        """Find and number the faces."""
+    def find_faces(photo: str | None, large: bool = False) -> tuple:
+        """Find and number the faces, and tick those that will be restored."""
         if not photo:
             return None, gr.update(choices=[], value=[]), "", None, gr.update(visible=False)
         with shared.one_line():
             picture = shared.read(photo)
             found = faces.find_faces(picture)
             choices = [(f"{k} ({face.score:.0%})", k) for k, face in enumerate(found, 1)]
-            ticked = gr.update(choices=choices, value=[k for _, k in choices])
-            return numbered(picture, found), ticked, _found(len(found)), len(found), gr.update(visible=not found)
+            are_large = [is_large(face, size) for face in found]
+            ticks = gr.update(choices=choices, value=_ticked([k for _, k in choices], large, are_large))
+            note = _found(are_large, large, size)
+            return numbered(picture, found), ticks, note, are_large, gr.update(visible=not found)
 
     return find_faces
 
 
-def _found(count: int) -> str:
+def tick_large(numbers: list[int], large: bool, found: list[bool] | None) -> list[int]:
+    """Tick or untick the large faces; the others stay as the visitor left them.
+
+    Args:
+        numbers: of the faces that are ticked.
+        large: whether large faces are restored.
+        found: whether each face that was found is large.
+    """
+    everyone = range(1, len(found or []) + 1)
+    return _ticked([k for k in everyone if k in numbers or found[k - 1]], large, found)
+
+
+def _ticked(numbers: list[int], large: bool, found: list[bool]) -> list[int]:
+    """Those of these numbers that will be restored."""
+    return [k for k in numbers if large or not found[k - 1]]
+
+
+def _found(found: list[bool], large: bool, size: int) -> str:
     """What was found, for the status."""
-    if count == 0:
+    if not found:
         return widgets.note(
             "No face was found. A photo with larger, upright faces may help; if the picture is one face that fills it, "
             "restore it as one aligned face."
         )
-    faces_found = "1 face was found" if count == 1 else f"{count} faces were found"
-    return widgets.note(f"{faces_found} by {faces.detector_name()}; in brackets, how sure it is.")
+    faces_found = "1 face was found" if len(found) == 1 else f"{len(found)} faces were found"
+    left_alone = "" if large else _left_alone(found, size)
+    return widgets.note(f"{faces_found} by {faces.detector_name()}; in brackets, how sure it is.", left_alone)
+
+
+def _left_alone(found: list[bool], size: int) -> str:
+    """Which faces are not ticked, and how to have them restored."""
+    count = sum(found)
+    if not count:
+        return ""
+    what, them = ("is", "it") if count == 1 else ("are", "them")
+    stay = "stays as it is" if count == 1 else "stay as they are"
+    return (
+        f"{count} of {len(found)} {what} larger than {LARGEST * size:.0f} pixels and {stay}: tick “Large faces too” to "
+        f"restore {them} as well."
+    )
 
 
 def photo_restorer(profile: str) -> Callable:
@@ -123,7 +175,7 @@ def photo_restorer(profile: str) -> Callable:
 
     @shared.on_gpu
     def restore_photo_(
-        photo: str | None, numbers: list[int], scale: int, start: int, large: bool, seed: int, found: int | None
+        photo: str | None, numbers: list[int], scale: int, start: int, large: bool, seed: int, found: list[bool] | None
     ) -> Iterator[tuple]:
         """Restore the faces of a photo."""
         with shared.one_line():
@@ -145,10 +197,16 @@ def photo_restorer(profile: str) -> Callable:
             yield from run.steps(lambda step: (None, widgets.under_way("Restoring the faces", step), None))
             (result, info), notes = run.result()
             file = shared.save(result, photo, info, profile, seed)
-            before = picture if scale == 1 else picture.resize(result.size, Image.Resampling.LANCZOS)
-            yield (before, result), widgets.note(_summary(info["faces"], result), *info["notes"], *notes), file
+            yield _pair(picture, result), widgets.note(_summary(info["faces"], result), *info["notes"], *notes), file
 
     return restore_photo_
+
+
+def _pair(before: Image.Image, after: Image.Image) -> tuple[Image.Image, Image.Image]:
+    """What the slider shows: both at the size of the result, or smaller, so that a phone can load them."""
+    ratio = min(1, SHOWN[1] / max(after.size))
+    size = [max(1, round(side * ratio)) for side in after.size]
+    return before.resize(size, Image.Resampling.LANCZOS), after.resize(size, Image.Resampling.LANCZOS)
 
 
 def _summary(count: int, result: Image.Image) -> str:

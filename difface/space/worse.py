@@ -18,6 +18,17 @@ from difface.space import running, shared, widgets
 
 INVENT_STEPS = 25
 """Network calls for a face out of nothing."""
+PREVIEW = dict(concurrency_id="preview", concurrency_limit=1)
+"""Of what is shown while the sliders move: it runs no restoration, and waits for none."""
+SETTINGS = ("s", "σ₁", "σ₂", "the angle of the blur", "δ", "q")
+"""The sliders, as errors call them."""
+PICTURES = {
+    "Truth": ("truth.png", images.UNTOUCHED),
+    "Input y": ("input.png", images.UNTOUCHED),
+    "Estimate f(y)": ("estimate.png", images.RESTORED),
+    "DifFace": ("restored.png", images.RESTORED),
+}
+"""What is compared: caption -> file, and what its metadata say of it."""
 
 
 def tab(profile: profiles.Profile) -> None:
@@ -56,22 +67,23 @@ def tab(profile: profiles.Profile) -> None:
                 interactive=False,
                 elem_id="worse-answers",
                 elem_classes="gallery",
+                buttons=["fullscreen", "download"],
             )
             scores = gr.Dataframe(
                 headers=["", "PSNR (dB)", "SSIM"], label="Scores against the truth", interactive=False, elem_id="scores"
             )
     given = [face, aligned, *settings, seed]
-    for trigger in (face.change, *(slider.release for slider in settings)):
-        trigger(
-            worsener(profile.size),
-            given,
-            worse,
-            api_name="worsen" if trigger == face.change else "worsen_again",
-            api_description="Eq. 17 on a clean face.",
-            api_visibility="public" if trigger == face.change else "private",
-            show_progress="hidden",
-            **shared.QUEUE,
-        )
+    gr.on(
+        [face.change, aligned.input, seed.change, *(slider.change for slider in settings)],
+        worsener(profile.size),
+        given,
+        worse,
+        trigger_mode="always_last",
+        api_name="worsen",
+        api_description="Eq. 17 on a clean face.",
+        show_progress="hidden",
+        **PREVIEW,
+    )
     restored = run.click(
         worse_restorer(profile.name),
         [*given, start],
@@ -90,7 +102,7 @@ def tab(profile: profiles.Profile) -> None:
 def _sliders(ranges: Ranges) -> list[gr.Slider]:
     """The parameters of Eq. 17, in its order."""
     scale, sigma = ranges.grid_scale[-1], ranges.sigma[1]
-    return [
+    sliders = [
         gr.Slider(1, scale, ranges.grid_scale[4], step=0.5, label="s: made smaller by this factor"),
         gr.Slider(0, sigma, sigma / 3, step=0.1, label="σ₁: blur along one axis (pixels)"),
         gr.Slider(0, sigma, sigma / 3, step=0.1, label="σ₂: blur along the other"),
@@ -98,6 +110,14 @@ def _sliders(ranges: Ranges) -> list[gr.Slider]:
         gr.Slider(0, 30, 5, step=1, label="δ: noise (grey levels of 255)"),
         gr.Slider(5, 100, 60, step=1, label="q: JPEG quality"),
     ]
+    return [may_be_empty(slider) for slider in sliders]
+
+
+def may_be_empty(slider: gr.Slider) -> gr.Slider:
+    """The slider, which now hands over None where its number box is empty, as it is while one types another number."""
+    checked = slider.preprocess
+    slider.preprocess = lambda value: None if value is None else checked(value)
+    return slider
 
 
 def worsener(size: int) -> Callable:
@@ -117,6 +137,8 @@ def worsener(size: int) -> Callable:
         """Degrade a clean face."""
         if not face:
             return None
+        if None in (scale, sigma_1, sigma_2, angle, noise, quality, seed):  # while another number is typed
+            return gr.skip()
         with shared.one_line():
             truth, _ = _truth(face, aligned, size)
             return shared.enlarged(_worse(truth, scale, sigma_1, sigma_2, angle, noise, quality, seed))
@@ -154,15 +176,11 @@ def worse_restorer(profile: str) -> Callable:
             run = running.Run(lambda report: running.within_memory(lambda device, _: attempt(report, device)))
             yield from run.steps(lambda step: ([], None, widgets.under_way("Drawing the details", step)))
             output, notes = run.result()
-            named = {
-                "Input y": lq,
-                "Estimate f(y)": output.estimates[0],
-                "DifFace": output.images[0],
-            }
-            pictures = [(shared.enlarged(image), name) for name, image in ({"Truth": truth} | named).items()]
-            scores = [[name, *_scores(image, truth)] for name, image in named.items()]
+            compared = dict(zip(PICTURES, [truth, lq, output.estimates[0], output.images[0]], strict=True))
+            files = _files(compared, output.info, profile, int(seed))
+            scores = [[name, *_scores(image, truth)] for name, image in compared.items() if name != "Truth"]
             text = widgets.note(note, *notes, _contracted(truth, output))
-            yield pictures, scores, text
+            yield files, scores, text
 
     return restore_worse
 
@@ -175,9 +193,14 @@ def inventor(profile: str) -> Callable:
         """A face that nobody has: a sample of the prior."""
         with shared.one_line():
             seed = shared.whole(seed, "seed", 0, shared.MAX_SEED)
-            pipeline = shared.pipeline_for(profile)
-            picture = pipeline.sample(1, INVENT_STEPS, generator=shared.generators(seed)).images[0]
-            return _file(picture, f"invented_{seed}")
+
+            def attempt(device: str, _: int) -> DifFaceOutput:
+                pipeline = shared.pipeline_for(profile, device=device)
+                return pipeline.sample(1, INVENT_STEPS, generator=shared.generators(seed))
+
+            output, _ = running.within_memory(attempt)
+            text = images.restored_text(output.info, profile, seed, images.GENERATED)
+            return _file(output.images[0], f"invented_{seed}", text)
 
     return invent
 
@@ -189,10 +212,21 @@ def _astronaut(size: int) -> str:
     return _file(astronaut_face(size), "astronaut")
 
 
-def _file(picture: Image.Image, name: str) -> str:
+def _file(picture: Image.Image, name: str, text: dict[str, str] | None = None) -> str:
     path = shared.result_folder() / f"{name}.png"
-    images.write(picture, path)
+    images.write(picture, path, text)
     return str(path)
+
+
+def _files(compared: dict[str, torch.Tensor], info: dict, profile: str, seed: int) -> list[tuple[str, str]]:
+    """The pictures, enlarged, as files, so that what is downloaded says whether it is AI-restored; each with its caption."""
+    folder, files = shared.result_folder(), []
+    for caption, picture in compared.items():
+        name, comment = PICTURES[caption]
+        text = images.restored_text(info, profile, seed, comment)
+        images.write(shared.enlarged(picture), folder / name, text)
+        files.append((str(folder / name), caption))
+    return files
 
 
 def _truth(face: str | None, aligned: bool, size: int) -> tuple[torch.Tensor, str]:
@@ -211,7 +245,14 @@ def _worse(
     quality: int,
     seed: int,
 ) -> torch.Tensor:
-    """y of Eq. 17; the angle in degrees."""
+    """y of Eq. 17; the angle in degrees.
+
+    Raises:
+        ValueError: a parameter is missing, or there is no such seed.
+    """
+    for name, value in zip(SETTINGS, (scale, sigma_1, sigma_2, angle, noise, quality), strict=True):
+        if value is None:
+            raise ValueError(f"{name} is empty; a number is accepted: type one.")
     degradation = Degradation(scale, sigma_1, sigma_2, math.radians(angle), noise, int(quality))
     return degrade(truth, degradation, shared.generators(shared.whole(seed, "seed", 0, shared.MAX_SEED))[0])
 

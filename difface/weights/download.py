@@ -76,7 +76,7 @@ def find(name: str) -> Path:
     remedy = (
         f"Get it with: python -m difface fetch {name}" if weight.source else "It has no public address: put it there."
     )
-    raise WeightMissing(f"{name} ({weight.what}) is missing: looked for {_looked()}. {remedy}")
+    raise WeightMissing(f"{name} ({weight.what}) is missing: looked for {_looked()}. {remedy}", name)
 
 
 def find_any(*names: str) -> Path:
@@ -192,7 +192,8 @@ def _receive_all(weight: Weight, part: Path, bar: Progress, task: TaskID) -> Non
             if failures >= ATTEMPTS or (status and status not in _WORTH_RETRYING):
                 raise WeightMissing(
                     f"{weight.name} could not be downloaded from {weight.url} ({_reason(error)}). Try again later, or "
-                    f"get that file elsewhere and put it at {cache_folder() / weight.name}."
+                    f"get that file elsewhere and put it at {cache_folder() / weight.name}.",
+                    weight.name,
                 ) from error
             time.sleep(BACKOFF * 2**failures)
 

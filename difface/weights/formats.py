@@ -15,7 +15,15 @@ class WeightError(Exception):
 
 
 class WeightMissing(WeightError, FileNotFoundError):
-    """A file of weights is not here and could not be had."""
+    """A file of weights is not here and could not be had.
+
+    Attributes:
+        name: of the file in the catalog; None where it is none of the catalog's.
+    """
+
+    def __init__(self, message: str, name: str | None = None):
+        super().__init__(message)
+        self.name = name
 
 
 class WeightRefused(WeightError, ValueError):

@@ -40,7 +40,7 @@ def figure_7b(
         make, profile, estimator: whose networks.
         begin_index: N; None for the profile's.
         steps: length of the DDIM grid; the paper's is 250.
-        metrics: None for `scores.CURVES`; one that cannot be had leaves a panel that says so.
+        metrics: None for `scores.CURVES` and LPIPS; one that cannot be had leaves a panel that says so.
         reference: clean faces that are none of these, for Frechet distances, (n, 3, H, H) in [0, 1]; without them the
             distance is to the truth, and FID-F is n/a.
         others: a line's name -> folder of another method's answers to the inputs that `write_levels` writes, laid out in
@@ -49,7 +49,7 @@ def figure_7b(
     Returns:
         The plots; and for each s and method the number of `faces` and the scores.
     """
-    scorer = Scorer(known(metrics, CURVES), faces.truth(), reference)
+    scorer = Scorer(known(metrics, (*CURVES, "LPIPS")), faces.truth(), reference)
     begin_index = begin_index or profiles.profile(profile).begin_index
     pipeline, rows, titles = make(profile, estimator, "ddim"), [], {}
     for s, level in track(levels(faces).items(), "Figure 7b"):

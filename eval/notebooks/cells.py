@@ -25,7 +25,7 @@ from eval.gallery import EXAMPLES, astronaut_face
 
 ROOT = Path(__file__).resolve().parents[2]
 FACES = ROOT / "notebooks" / "faces"
-"""The astronaut and samples of the embedded prior, 64 pixels, kept so that no notebook spends minutes on drawing them."""
+"""The astronaut and samples of an earlier training of the embedded prior, 64 pixels, kept so that no notebook spends minutes on drawing them."""
 RESULTS = ROOT / "eval" / "results"
 SHOWN_DPI = 100
 """Pictures are `DPI` dots an inch and shown at half of that: sharp on a dense screen."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
+import torch
 
 from difface import profiles
 from eval import paper
@@ -56,13 +57,14 @@ class Block:
 
 @dataclass(frozen=True)
 class Result:
-    """A whole table: number, caption, the measured columns' names, blocks, and notes on the printed numbers."""
+    """A whole table: number, caption, measured columns, blocks, notes on the printed numbers, how the others were made."""
 
     number: str
     caption: str
     columns: tuple[str, ...]
     blocks: tuple[Block, ...]
     notes: tuple[str, ...]
+    made: str = ""
 
 
 def build(
@@ -90,7 +92,7 @@ def build(
         ValueError: a table that is not made here; settings that the pipeline refuses; a folder that lacks pictures.
     """
     printed = paper.table(number)
-    rows, columns = definitions.rows(number, options), definitions.columns(number)
+    rows, columns = definitions.rows(number, options), definitions.columns(number, options.metrics)
     scored = [name for name in columns if name in METRICS]
     blocks = []
     for name, dataset in datasets.items():
@@ -104,7 +106,17 @@ def build(
     if number in definitions.AVERAGE:
         blocks.append(_average(number, blocks, rows))
     caption = definitions.caption(number, options.profile)
-    return Result(number, caption, tuple(columns), tuple(blocks), printed.notes)
+    return Result(number, caption, tuple(columns), tuple(blocks), printed.notes, _made(rows, blocks, runner))
+
+
+def _made(rows: list[Row], blocks: list[Block], runner: Runner) -> str:
+    """Settings, type, batch, references and versions of the measured numbers in a line, without this machine's paths."""
+    lines = [line for block in blocks for line in block.lines]
+    measured = [name for name in lines[0].measured if any(line.measured[name].value is not None for line in lines)]
+    dtype = "float32" if runner.dtype == "auto" else runner.dtype
+    place = [f"dtype {dtype}", f"batch {runner.batch}", torch.device(runner.device).type]
+    said = [runner.told(name) for name in measured if name in METRICS]
+    return "; ".join(filter(None, [definitions.shared(rows), *place, *said]))
 
 
 def _of_block(row: Row, block: str | None) -> Row:
@@ -131,7 +143,7 @@ def _line(
     method = row.method
     if method == definitions.SAMPLES:
         dataset = samples()
-        method = FolderMethod("samples", dataset.items[0].hq.parent)
+        method = FolderMethod("samples", dataset.items[0].lq.parent)
         runner.evaluate(dataset, [method], [name for name in columns if name in METRICS])
     cells = {name: _cell(row, method, dataset, runner, name) for name in columns}
     return Line(row.label, cells, _printed(number, row.printed, block))
@@ -161,8 +173,8 @@ def _mean(scores: Scores, name: str) -> Cell:
         return Cell(reason=f"{name}: {scores.reason}")
     if WHOLE_SET in scores.values:
         return Cell(scores.values[WHOLE_SET])
-    values = np.array(list(scores.values.values()))
-    return Cell(METRICS[name]().mean(values), None, statistics.interval(values))
+    metric, values = METRICS[name](), list(scores.values.values())
+    return Cell(metric.mean(values), None, statistics.interval(np.array(metric.counted(values))))
 
 
 @cache

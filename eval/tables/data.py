@@ -1,14 +1,27 @@
 """From what the command line names to data sets in the results' folder."""
 
+from functools import lru_cache, partial
 from pathlib import Path
+
+import torch
+from PIL import Image
 
 from difface import profiles
 from difface.degradation import Degradation
+from difface.pipeline import DEFAULT_STEPS
 from eval.datasets import REAL_WORLD, Dataset, build, build_known, build_real
+from eval.datasets.make import make
+from eval.settings import digest
 from eval.tables.definitions import KINDS
 
 PAPER_BLOCKS = {"lfw": "LFW", "webphoto": "WebPhoto", "wider": "WIDER"}
 """Real-world set -> the block of Table IV that it stands for."""
+
+SAMPLES = 32
+"""Samples of the prior by default."""
+
+BLOCK = 8
+"""Samples drawn at once."""
 
 
 def datasets(
@@ -87,6 +100,51 @@ def dataset(
     return None, build("sampled" if spec == "sampled" else source, target, size, limit=limit, degradation=same)
 
 
-def samples(folder: Path, limit: int | None) -> Dataset:
-    """Faces that the embedded prior draws on its own, for Table V."""
-    return build("sampled", folder / f"samples-{limit or 'all'}", profiles.profile("tiny").size, limit=limit)
+def samples(
+    folder: Path,
+    limit: int | None,
+    profile: str = "tiny",
+    steps: int = DEFAULT_STEPS,
+    device: str = "auto",
+    dtype: str = "auto",
+) -> Dataset:
+    """Faces that a profile's prior draws on its own, seeds from 0, for Table V; a run that was stopped goes on.
+
+    They have no truth: a Frechet distance of theirs is to a folder of real faces alone.
+
+    Args:
+        folder: where data sets go.
+        limit: how many; `SAMPLES` by default.
+        profile: whose prior, at its size.
+        steps: of DDIM with eta 1.
+        device, dtype: of the prior, as in `difface.profiles.load`.
+
+    Raises:
+        ValueError: a number of steps that the chain does not take, or a folder that holds samples of another prior.
+    """
+    chosen, count = profiles.profile(profile), limit or SAMPLES
+    name = f"samples-{profile}-{count}-steps{steps}-{dtype}"
+    files = [Path(f"sample_{seed:04d}.png") for seed in range(count)]
+    description = {
+        "name": name,
+        "label": f"{count:,} samples of the prior of {profile}, {steps} steps",
+        "size": chosen.size,
+        "source": "prior",
+        "limit": count,
+        "weights": digest(chosen.unet()),
+    }
+    drawn = lru_cache(maxsize=1)(partial(_draw, profile, steps, device, dtype))
+
+    def read(file: Path) -> Image.Image:
+        block, k = divmod(files.index(file), BLOCK)
+        return drawn(block)[k]
+
+    return make(folder / name, description, [(file, None) for file in files], read)
+
+
+def _draw(profile: str, steps: int, device: str, dtype: str, block: int) -> list[Image.Image]:
+    """`BLOCK` faces, always the same ones together, so that a face does not depend on how many are asked for."""
+    pipeline = profiles.load(profile, device=device, dtype=dtype, prior_only=True)
+    pipeline.set_progress_bar_config(disable=True)
+    generators = [torch.Generator().manual_seed(seed) for seed in range(block * BLOCK, (block + 1) * BLOCK)]
+    return pipeline.sample(BLOCK, steps, generator=generators).images

@@ -1,5 +1,6 @@
 """What stands in each table: its rows as settings, its columns, and which printed row is which."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -62,25 +63,39 @@ class Options:
         steps: of the whole chain, instead of the paper's 250.
         start: N instead of the profile's.
         folders: other methods' pictures.
+        metrics: columns beside those of the table.
     """
 
     profile: str = "tiny"
     steps: int = 250
     start: int | None = None
     folders: tuple[FolderMethod, ...] = ()
+    metrics: tuple[str, ...] = ()
 
     def setting(self, **changes) -> Setting:
-        """The profile's DifFace with its first estimator, and `changes`."""
-        chosen = profiles.profile(self.profile)
-        start = self.start or chosen.begin_index
-        return replace(Setting(self.profile, next(iter(chosen.estimators)), start, steps=self.steps), **changes)
+        """The profile's DifFace with its first estimator, and `changes`.
+
+        Raises:
+            ValueError: the profile has no estimator that restores without a mask.
+        """
+        estimator = profiles.restoring_estimator(self.profile)
+        start = self.start or profiles.profile(self.profile).begin_index
+        return replace(Setting(self.profile, estimator, start, steps=self.steps), **changes)
 
 
-def columns(number: str) -> list[str]:
-    """Names of the measured columns of a table: the paper's, and beside metrics of pictures those that work offline."""
+def columns(number: str, metrics: Sequence[str] = ()) -> list[str]:
+    """Names of the measured columns of a table: the paper's, beside metrics of pictures those that work offline, `metrics`.
+
+    Raises:
+        ValueError: an unknown metric.
+    """
+    for name in metrics:
+        if name not in METRICS:
+            raise ValueError(f"the metric '{name}' is unknown; {', '.join(METRICS)} are accepted: choose of these.")
     named = [column.name for column in paper.table(number).columns]
     extra = EXTRA.get(number, OFFLINE)
-    return named + [name for name in extra if any(column in METRICS for column in named)]
+    offline = [name for name in extra if any(column in METRICS for column in named)]
+    return list(dict.fromkeys([*named, *offline, *metrics]))
 
 
 def caption(number: str, profile: str) -> str:
@@ -105,6 +120,23 @@ def rows(number: str, options: Options) -> list[Row]:
         raise ValueError(f"table '{number}' is not made here; {', '.join(TABLES)} are accepted: choose one.")
     ours = TABLES[number](options)
     return [*_peers(number, ours, options.folders), *ours]
+
+
+def shared(rows: Sequence[Row]) -> str:
+    """How the chains of the rows were made, in a line: what all share; what differs is in the rows' names."""
+    chains = [row.method for row in rows if isinstance(row.method, Setting) and row.method.begin_index is not None]
+    if not chains:
+        return ""
+    parts = []
+    for form, field in (
+        ("profile {}", "profile"),
+        ("N = {}", "begin_index"),
+        ("{} steps", "steps"),
+        ("eta {:g}", "eta"),
+    ):
+        values = {getattr(chain, field) for chain in chains}
+        parts += [form.format(value) for value in values if len(values) == 1]
+    return ", ".join(parts) + " where a row says nothing else"
 
 
 def _estimators(options: Options) -> list[Row]:

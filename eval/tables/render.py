@@ -12,7 +12,7 @@ from eval import paper
 from eval.metrics import METRICS
 from eval.tables.build import Block, Cell, Result
 
-_DIGITS = {"SSIM": 3, "SSIM (RGB)": 3, "LPIPS": 3}
+_DIGITS = {"SSIM": 3, "SSIM (RGB)": 3, "LPIPS": 3, "LPIPS-alex": 3, "LPIPS-squeeze": 3}
 """Decimals of measured columns; two elsewhere."""
 
 
@@ -67,6 +67,7 @@ def frame(result: Result) -> pd.DataFrame:
 def markdown(result: Result) -> str:
     """The table with its captions, data sets, reasons for what is not there, the printed numbers, and notes on those."""
     parts = [f"### Table {result.number}: {result.caption}"]
+    parts += [f"Made with: {result.made}."] if result.made else []
     for block in result.blocks:
         parts += [f"**Measured** on {block.footer}" + _legend(block), _grid(_measured(result, block, MARKDOWN))]
         parts += _reasons(block, result.columns)
@@ -83,6 +84,7 @@ def latex(result: Result) -> str:
     printed = _printed(result.number, LATEX)
     grids += [(f"printed in the paper: {title}", grid) for title, grid in printed]
     parts = [f"% Table {result.number}: {result.caption}. Needs \\usepackage{{booktabs}}."]
+    parts += [f"% Made with: {result.made}."] if result.made else []
     for title, grid in grids:
         head, *body = [" & ".join(row) + r" \\" for row in grid]
         lines = [rf"\begin{{tabular}}{{l{'r' * (len(grid[0]) - 1)}}}", r"\toprule", head, r"\midrule", *body]
@@ -139,9 +141,9 @@ def _printed(number: str, marks: Marks) -> list[tuple[str, list[list[str]]]]:
 
 
 def _ranks(values: dict[int, float | None], name: str) -> dict[int, int]:
-    """Row -> 0 for the best, 1 for the second best value of a column, where a direction is good; ties share a rank."""
-    better = _better(name)
-    there = {k: value for k, value in values.items() if value is not None and not math.isnan(value)}
+    """Row -> 0 for the best, 1 for the second best value of a column, where a direction is good; equal print, equal rank."""
+    better, digits = _better(name), _DIGITS.get(name, 2)
+    there = {k: round(value, digits) for k, value in values.items() if value is not None and not math.isnan(value)}
     if better is None or len(set(there.values())) < 2:
         return {}
     order = sorted(set(there.values()), reverse=better)

@@ -1,11 +1,15 @@
 """What --data may name, and the figures' command."""
 
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
+from PIL import Image
 
-from difface import images
+from difface import images, profiles
 from eval.cli import main
+from eval.tables import data
 from eval.tables.data import dataset
 
 
@@ -47,3 +51,28 @@ def test_a_curve_is_drawn_from_a_log(tmp_path) -> None:
     (tmp_path / "settings.json").write_text(json.dumps({"batch_size": 16}))
     assert main(["curve", str(tmp_path), "-o", str(tmp_path / "curve.png")]) == 0
     assert images.read(tmp_path / "curve.png").width > 500
+
+
+def test_samples_do_not_depend_on_their_number_and_are_drawn_once(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(data, "BLOCK", 2)
+    two, three = (data.samples(tmp_path, limit, steps=5, device="cpu") for limit in (2, 3))
+    assert [item.lq.read_bytes() for item in two.items] == [item.lq.read_bytes() for item in three.items[:2]]
+    assert len({item.lq.read_bytes() for item in three.items}) == 3
+    three.items[2].lq.unlink()
+    assert data.samples(tmp_path, 3, steps=5, device="cpu").digest == three.digest
+    monkeypatch.setattr(data, "_draw", lambda *_: pytest.fail("drawn again"))
+    assert data.samples(tmp_path, 3, steps=5, device="cpu").digest == three.digest
+
+
+def test_samples_are_of_the_profile(tmp_path, monkeypatch) -> None:
+    def loaded(name: str, *, prior_only: bool, **_) -> SimpleNamespace:
+        assert (name, prior_only) == ("ffhq512", True)
+        drawn = SimpleNamespace(images=[Image.new("RGB", (512, 512))] * data.BLOCK)
+        return SimpleNamespace(set_progress_bar_config=lambda **_: None, sample=lambda *_, **__: drawn)
+
+    monkeypatch.setattr(profiles, "load", loaded)
+    large = replace(profiles.profile("ffhq512"), unet=profiles.profile("tiny").unet)
+    monkeypatch.setitem(profiles.PROFILES, "ffhq512", large)
+    found = data.samples(tmp_path, 2, "ffhq512")
+    assert found.size == 512 and found.label == "2 samples of the prior of ffhq512, 250 steps"
+    assert all(item.hq is None for item in found.items)

@@ -167,6 +167,15 @@ def test_a_set_metric_is_the_library_s_own(make, two):
         assert measured == pytest.approx(own.compute(), rel=1e-4)
 
 
+def test_figure_7b_has_a_panel_for_lpips_that_says_what_it_lacks(make, two, tmp_path, monkeypatch):
+    monkeypatch.setenv("DIFFACE_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("DIFFACE_CACHE", str(tmp_path))
+    figure, table = FIGURES["7b"](two, make, steps=10)
+    words = [" ".join(text.get_text().split()) for axes in figure.axes for text in axes.texts]
+    assert table.LPIPS.isna().all() and any("LPIPS: vgg16-397923af.pth" in text for text in words)
+    assert table.PSNR.notna().all()
+
+
 def test_figure_7b_draws_lines_from_folders(make, two, tmp_path):
     write_levels(two, tmp_path)
     (tmp_path / "s_8").rename(tmp_path / "elsewhere")

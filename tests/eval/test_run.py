@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ import torch
 from PIL import Image, ImageEnhance, ImageOps
 
 from difface import images, profiles
+from difface.metrics import FDPrior
+from difface.weights import WeightMissing
 from eval import run
 from eval.cli import main
 from eval.datasets import build, generator_of
@@ -111,7 +114,55 @@ def test_missing_weights_are_a_reason_and_no_number(tmp_path, dataset, monkeypat
     runner = Runner(tmp_path / "out", "cpu")
     runner.evaluate(dataset, [Setting()], ["IDS"])
     scores = runner.scores(dataset, Setting(), "IDS")
-    assert not scores.values and "resnet18_110.pth" in scores.reason
+    assert not scores.values
+    assert scores.reason == "needs arcface_resnet18.pth, get it with: python -m difface fetch arcface_resnet18.pth"
+
+
+def test_the_reason_names_the_very_file_that_is_missing(tmp_path, dataset, monkeypatch) -> None:
+    def missing(size: int) -> Path:
+        raise WeightMissing("looked in /somewhere", "inception_FFHQ_512-f7b384ab.pth")
+
+    monkeypatch.setattr(run, "ffhq_statistics", missing)
+    runner = Runner(tmp_path / "out", "cpu")
+    runner.evaluate(dataset, [Setting()], ["FID-F"])
+    expected = "needs inception_FFHQ_512-f7b384ab.pth, which has no public address"
+    assert runner.scores(dataset, Setting(), "FID-F").reason == expected
+
+
+def test_pictures_that_are_too_small_for_a_metric_are_a_reason(tmp_path, dataset) -> None:
+    runner = Runner(tmp_path / "out", "cpu")
+    runner.evaluate(dataset, [Setting()], ["NIQE"])
+    assert runner.scores(dataset, Setting(), "NIQE").reason == "takes sides from 96 pixels; faces has 64"
+
+
+def test_all_processes_write_to_one_place(tmp_path, dataset) -> None:
+    runner, folders = Runner(tmp_path / "out", "cpu"), set()
+    for device in ("cuda:0", "cuda:1"):
+        runner.device = device
+        folders.add(runner.pictures(dataset, FAST))
+    assert len(folders) == 1
+    runner.device = "cpu"
+    assert runner.pictures(dataset, FAST) not in folders
+
+
+def test_a_changed_reference_or_prior_is_noticed(tmp_path, dataset, faces, monkeypatch) -> None:
+    def files() -> tuple[Path, Path]:
+        runner = Runner(tmp_path / "out", "cpu", reference=faces)
+        return tuple(runner._score_file(dataset, Setting(), metric) for metric in ("FD-prior", "FD identity"))
+
+    first = files()
+    assert files() == first and "-to-" in first[1].name
+    monkeypatch.setattr(FDPrior, "version", "trained-anew")
+    other = files()
+    assert other[0] != first[0] and other[1] == first[1]
+    os.utime(faces / "face_1.png", ns=(0, 0))
+    assert files()[1] != first[1]
+
+
+def test_keys_of_metrics_without_a_version_stay(tmp_path, dataset) -> None:
+    runner = Runner(tmp_path / "out", "cpu")
+    for metric, name in (("SSIM (RGB)", "SSIM-RGB"), ("FD identity", "FD-identity"), ("IDS-r50", "IDS-r50")):
+        assert runner._score_file(dataset, Setting(), metric).stem == name
 
 
 def test_a_folder_of_pictures_is_a_method(tmp_path, dataset) -> None:
@@ -144,12 +195,23 @@ def test_two_processes_give_the_table_of_one(tmp_path, faces) -> None:
     pd.testing.assert_frame_equal(one, two)
 
 
+def test_of_two_processes_one_measures_the_time(tmp_path, faces) -> None:
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(run.__file__).parent.parent)}
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "2", "--cpu", "-m", "eval"]
+    few = ["table", "VIII", "--data", str(faces), "--limit", "2", "--steps", "20", "--device", "cpu"]
+    done = subprocess.run([*launch, *few, "-o", str(tmp_path)], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    kept = sorted(file.name.split("-")[1] for file in (tmp_path / "runtime").glob("*-cpu-auto.json"))
+    assert kept == ["difface", "swinir"]
+
+
 def test_bad_options_end_in_one_line(tmp_path, faces, capsys) -> None:
     for arguments, said in (
         (["table", "XII"], "table 'XII' is not made here"),
         (["table", "III", "--data", str(tmp_path / "none")], "--data must be sampled, a folder"),
         (["table", "III", "--methods", "gfpgan"], "--methods must be NAME=DIR"),
         (["table", "III", "--data", str(faces), "--steps", "7"], "divide"),
+        (["table", "III", "--metrics", "beauty"], "the metric 'beauty' is unknown; PSNR, SSIM"),
     ):
         assert main([*arguments, "-o", str(tmp_path / "out")]) == 2
         error = capsys.readouterr().err
@@ -163,7 +225,36 @@ def test_a_dry_run_names_files_and_addresses(tmp_path, capsys, monkeypatch) -> N
     said = capsys.readouterr().out
     for name in ("iddpm_ffhq512_ema500000.pth", "swinir_restoration512_L1.pth"):
         assert f"https://github.com/zsyOAOA/DifFace/releases/download/V1.0/{name}" in said
+    assert "inception_FFHQ_512-f7b384ab.pth: missing, has no public address" in said
     assert not (tmp_path / "out").exists()
+    arguments = ["table", "III", "--profile", "ffhq512", "--dry-run", "--reference", str(tmp_path)]
+    assert main([*arguments, "-o", str(tmp_path / "out")]) == 0
+    assert "inception_FFHQ" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("profile", ["ffhq256-inpaint", "imagenet256-sr"])
+@pytest.mark.parametrize("number", ["II", "III", "IV", "V", "VIII", "IX"])
+def test_a_profile_that_cannot_restore_ends_in_one_line(number, profile, tmp_path, capsys) -> None:
+    assert main(["table", number, "--profile", profile, "-o", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert f"'{profile}' has no estimator that restores without a mask" in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("number", ["IV", "V"])
+def test_tables_of_real_photos_on_the_embedded_models(number, tmp_path, faces) -> None:
+    few = ["--limit", "2", "--steps", "10", "--device", "cpu", "--metrics", "SSIM (RGB)", "--reference", str(faces)]
+    assert main(["table", number, "--data", str(faces), *few, "-o", str(tmp_path / "out")]) == 0
+    text = (tmp_path / "out" / f"table_{number}.md").read_text()
+    assert "profile tiny, N = 250, 10 steps, eta 0.5 where a row says nothing else; dtype float32; batch 8; cpu" in text
+    assert (
+        re.search(r"FD-prior \(\w{10}\) refers to faces\.\n", text)
+        and "| SSIM (RGB) ↑ |" in text
+        and str(tmp_path) not in text
+    )
+    if number == "V":
+        assert "- NIQE: takes sides from 96 pixels; faces has 64" in text
+        assert re.search(r"\| Diffusion \(samples of the prior\) \|.* \d+\.\d\d ", text)
+        assert len(list((tmp_path / "out" / "data").glob("samples-tiny-2-steps10-auto/lq/*.png"))) == 2
 
 
 def test_the_run_time_stands_in_table_viii_and_is_kept(tmp_path, faces) -> None:

@@ -1,11 +1,14 @@
 """Tables: the rows are the paper's, the statistics are right, and the marks are where they belong."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from eval import paper
-from eval.tables import definitions, render, statistics
+from eval.run import Scores
+from eval.tables import build, definitions, render, statistics
 from eval.tables.build import Block, Cell, Line, Result
 
 
@@ -64,6 +67,27 @@ def test_best_and_second_best_are_marked_by_direction(result) -> None:
     assert "| d | _21.00_ (20.00 to 22.00) | _0.500_ |" in text
     assert "- e & f: no pictures" in text and "- a note" in text
     assert "| DifFace | 23.44 | 0.690 | 0.461 | 64.94 | 6.06 | 48.98 | 20.29 |" in text
+
+
+def test_equal_print_is_marked_equally() -> None:
+    values = (20.001, 20.004, 19.0)
+    lines = tuple(Line(str(k), {"PSNR": Cell(value)}, {}) for k, value in enumerate(values))
+    text = render.markdown(Result("III", "caption", ("PSNR",), (Block("x", "3 faces", lines),), ()))
+    assert text.count("| **20.00** |") == 2 and text.count("| _19.00_ |") == 1
+
+
+def test_mean_and_interval_are_of_the_same_angles() -> None:
+    values = {str(k): value for k, value in enumerate([0.1, 0.2, 40.0, 42.0])}
+    cell = build._mean(Scores(values), "IDS")
+    assert cell.value == 41 and cell.interval[0] >= 40 and cell.interval[1] <= 42
+
+
+def test_how_it_was_made_is_told(result) -> None:
+    told = replace(result, made="N = 250; FD-prior refers to train")
+    assert "\n\nMade with: N = 250; FD-prior refers to train.\n\n" in render.markdown(told)
+    assert "% Made with: N = 250; FD-prior refers to train." in render.latex(told).splitlines()
+    rows = definitions.rows("IX", definitions.Options())
+    assert definitions.shared(rows) == "profile tiny, N = 400, eta 0.5 where a row says nothing else"
 
 
 def test_latex_has_a_cell_for_every_column(result) -> None:

@@ -2,10 +2,12 @@
 
 import json
 
+import pytest
 import torch
 
-from difface import images
+from difface import images, profiles
 from eval import prior_samples, tiny_report
+from eval.tiny_report import Setting
 
 
 def test_report(onnx, tmp_path, monkeypatch):
@@ -39,3 +41,39 @@ def test_all_settings_are_there():
     rows = tiny_report.settings()
     assert len(rows) == len(set(rows)) == 3 + 2 * 3 + 2 * 6
     assert len({row.label for row in rows}) == len(rows)
+
+
+@pytest.fixture(scope="module")
+def kept() -> dict[tuple, dict]:
+    """The rows of the report that is shipped, by level and setting."""
+    rows = json.loads((profiles.ASSETS / "tiny" / "report.json").read_text())["rows"]
+    return {(row["level"], Setting(**row["setting"])): row for row in rows}
+
+
+def test_shipped_models_are_as_good_as_asked(kept):
+    """On 100 test faces: f(y) 2 dB above the input, and realism within 10, 5 and 8 % of untouched faces'."""
+    untouched = kept["untouched", Setting()]["FD identity"]
+    lq, estimate, near, far = (
+        kept["middle", setting]
+        for setting in (Setting(), Setting("swinir"), Setting("swinir", 250), Setting("swinir", 400))
+    )
+    assert estimate["PSNR"] >= lq["PSNR"] + 2
+    assert near["FD identity"] <= min(1.10 * untouched, 0.6 * estimate["FD identity"])
+    assert far["FD identity"] <= 1.05 * untouched
+    severe = kept["severe", Setting("swinir", 400)]
+    assert severe["FD identity"] <= 1.08 * untouched and severe["PSNR"] > kept["severe", Setting()]["PSNR"]
+
+
+@pytest.mark.parametrize("level", ["mild", "middle", "severe"])
+def test_matched_start_and_five_calls_lose_no_fidelity(kept, level):
+    for begin_index in (250, 400):
+        matched, official = (
+            kept[level, Setting("swinir", begin_index, steps=20, official_start=start)]["PSNR"]
+            for start in (False, True)
+        )
+        assert matched > official
+        five, full = (
+            kept[level, Setting("swinir", begin_index, "dpm++", 5)],
+            kept[level, Setting("swinir", begin_index)],
+        )
+        assert five["PSNR"] >= full["PSNR"]

@@ -1,10 +1,12 @@
 """FD-prior: its features are the prior's mid block, it sees damage, and its agreement with identity can be measured."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from conftest import small_unet
 
-from difface import images
+from difface import images, profiles
 from difface.metrics import FDPrior, FrechetIdentity, fd_prior
 from difface.schedulers import build_scheduler
 from eval import fd_agreement
@@ -45,6 +47,17 @@ def test_the_given_prior_stays_whole():
     unet = small_unet()
     FDPrior(unet)
     assert unet(torch.zeros(1, 3, 16, 16), 0).sample.shape == (1, 3, 16, 16)
+
+
+def test_its_version_is_that_of_the_embedded_weights(tmp_path, monkeypatch):
+    before = FDPrior().version
+    assert len(before) == 10 and FDPrior(small_unet()).version == ""
+    (tmp_path / "diffusion_pytorch_model.safetensors").write_bytes(b"trained anew")
+    trained = replace(profiles.profile("tiny"), unet=lambda: tmp_path)
+    monkeypatch.setitem(profiles.PROFILES, "tiny", trained)
+    fd_prior._digest.cache_clear()
+    assert FDPrior().version != before
+    fd_prior._digest.cache_clear()
 
 
 def test_other_sizes_are_resized(face):

@@ -40,6 +40,19 @@ def checkpoint(tmp_path, monkeypatch):
     ids._network.cache_clear()
 
 
+def test_the_network_of_gfpgans_release_is_taken_and_told_where_vqfrs_is_not_here(checkpoint, tmp_path):
+    faces = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    own, other = tmp_path / "resnet18_110.pth", tmp_path / "arcface_resnet18.pth"
+    scores = []
+    for keep in ("both", "other"):
+        other.write_bytes(own.read_bytes()) if keep == "both" else own.unlink()
+        metric = IDS()
+        metric.update(noisy(faces, 0.3), faces)
+        scores.append(metric.values)
+        assert metric.version == ("" if keep == "both" else "arcface_resnet18")
+    assert scores[0] == scores[1] and min(scores[0]) > 1
+
+
 def test_ids_is_the_protocol_done_by_hand(checkpoint, tmp_path, astronaut_photo):
     """Two PNG files, read as grey by OpenCV, resized bilinearly, through the network, and the angle between them."""
     truth = images.to_tensors(astronaut_photo.crop((100, 0, 356, 256)))[0][None]
@@ -65,18 +78,19 @@ def test_identical_pairs_are_left_out_of_the_mean_alone(checkpoint):
     alone = IDS()
     alone.update(faces, faces)
     assert len(alone.values) == 3 and np.isnan(alone.compute())
-    assert IDS.mean([0.5, 0.999, 1.0, 3.0]) == 2
+    assert IDS.mean([0.5, 0.999, 1.0, 3.0]) == 2 and IDS.counted([0.5, 0.999, 1.0, 3.0]) == [1, 3]
 
 
-@pytest.mark.parametrize(("metric", "file"), [(IDS, "resnet18_110.pth"), (IDSR50, "w600k_r50.onnx")])
+@pytest.mark.parametrize(("metric", "file"), [(IDS, "arcface_resnet18.pth"), (IDSR50, "w600k_r50.onnx")])
 def test_a_missing_network_is_named_at_the_first_update(metric, file, monkeypatch, tmp_path):
     monkeypatch.setenv("DIFFACE_WEIGHTS", str(tmp_path))
     monkeypatch.setenv("DIFFACE_CACHE", str(tmp_path))
     ids._network.cache_clear()
     made = metric()
-    assert made.needs == (file,)
-    with pytest.raises(WeightMissing, match=file):
+    assert made.needs[-1] == file and made.version == ""
+    with pytest.raises(WeightMissing, match=file) as caught:
         made.update(torch.zeros(1, 3, 64, 64), torch.zeros(1, 3, 64, 64))
+    assert caught.value.name == file
 
 
 def test_angles_of_real_faces(onnx, people):

@@ -1,0 +1,110 @@
+"""Previews that keep up with the fields, files that say what they are, and masks that leave paint alone."""
+
+import pytest
+import torch
+from PIL import Image
+
+pytest.importorskip("gradio", reason="gradio is not installed")
+
+import gradio as gr
+
+from difface import images
+from difface.space import inpaint, page, shared, worse
+
+SETTINGS = dict(scale=2, sigma_1=1, sigma_2=1, angle=0, noise=5, quality=60, seed=0)
+
+
+@pytest.fixture
+def face(astronaut_face, tmp_path, monkeypatch) -> str:
+    monkeypatch.setattr(gr.utils, "get_upload_folder", lambda: str(tmp_path / "files"))
+    astronaut_face.save(tmp_path / "face.png")
+    return str(tmp_path / "face.png")
+
+
+@pytest.fixture(scope="module")
+def built() -> gr.Blocks:
+    return page.build("tiny")
+
+
+def event(built: gr.Blocks, name: str) -> dict:
+    return next(event for event in built.config["dependencies"] if event["api_name"] == name)
+
+
+def test_every_field_refreshes_the_preview(built):
+    worsen = event(built, "worsen")
+    given = {part for part, _ in worsen["targets"]}
+    assert given == set(worsen["inputs"])
+    assert {how for _, how in worsen["targets"]} == {"change", "input"}
+    assert worsen["trigger_mode"] == "always_last"
+
+
+def test_the_preview_waits_for_no_restoration(built):
+    lines = {function.api_name: function.concurrency_id for function in built.fns.values()}
+    assert lines["worsen"] != lines["restore_worse"] == lines["restore"]
+
+
+def test_the_preview_follows_its_fields(face):
+    worsen = worse.worsener(64)
+    first, other = (worsen(face, True, **SETTINGS | {"seed": seed}) for seed in (0, 1))
+    assert first.tobytes() == worsen(face, True, **SETTINGS).tobytes() != other.tobytes()
+    assert worsen(None, True, **SETTINGS) is None
+
+
+@pytest.mark.parametrize("field", SETTINGS)
+def test_an_emptied_field_leaves_the_preview_and_is_refused_by_the_button(face, field):
+    settings = SETTINGS | {field: None}
+    assert worse.worsener(64)(face, True, **settings) == gr.skip()
+    with pytest.raises(gr.Error, match="is empty"):
+        next(worse.worse_restorer("tiny")(face, True, **settings, start=250))
+
+
+def test_an_emptied_slider_is_handed_over_and_others_are_checked():
+    slider = worse.may_be_empty(gr.Slider(1, 5, 2))
+    assert slider.preprocess(None) is None and slider.preprocess(3) == 3
+    with pytest.raises(gr.Error):
+        slider.preprocess(9)
+
+
+def test_downloads_say_what_they_are(face):
+    *_, (files, scores, text) = worse.worse_restorer("tiny")(face, True, **SETTINGS, start=250)
+    said = {caption: Image.open(file).text["Comment"] for file, caption in files}
+    assert list(said) == ["Truth", "Input y", "Estimate f(y)", "DifFace"]
+    assert said["Truth"] == said["Input y"] == images.UNTOUCHED
+    assert said["Estimate f(y)"] == said["DifFace"] == images.RESTORED
+    assert [row[0] for row in scores] == list(said)[1:] and "shrinks that to" in text
+    seen = worse.worsener(64)(face, True, **SETTINGS)
+    assert images.read(files[1][0]).tobytes() == seen.tobytes()
+
+
+def test_an_invented_face_says_so(face, monkeypatch):
+    monkeypatch.setattr(worse, "INVENT_STEPS", 2)
+    assert Image.open(worse.inventor("tiny")(3)).text["Comment"] == images.GENERATED
+
+
+def test_too_little_memory_for_an_invented_face_is_told_in_a_line(monkeypatch):
+    def full(*arguments, **options):
+        raise MemoryError
+
+    monkeypatch.setattr(shared, "pipeline_for", full)
+    with pytest.raises(gr.Error, match="too little memory"):
+        worse.inventor("tiny")(0)
+
+
+def test_another_seed_of_the_mask_leaves_what_is_painted_by_hand(face):
+    mask = inpaint.masker(64)
+    assert mask(face, True, None, 3) == gr.skip()
+    drawn = [mask(face, True, "irregular", seed)["layers"][0].tobytes() for seed in (3, 3, 4)]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_painted_layers_are_judged_unread(tmp_path):
+    """As a browser sends them: files of the size of the canvas."""
+    layer = Image.new("RGBA", (512, 512), (255, 255, 255, 0))
+    layer.paste((255, 255, 255, 255), (0, 0, 256, 512))
+    layer.save(tmp_path / "layer.png")
+    with gr.Blocks():
+        canvas = inpaint._canvas()
+    sent = canvas.data_model(layers=[{"path": str(tmp_path / "layer.png")}])
+    missing = inpaint._painted(canvas.preprocess(sent), 64, 64)
+    assert torch.equal(missing[0, 0, 0], (torch.arange(64) < 32).float())
+    assert canvas.preprocess(None) == []
