@@ -9,8 +9,8 @@ import gradio as gr
 
 from difface import profiles
 from difface.contraction import contraction
+from difface.space import widgets
 from difface.space.shared import ROOT
-from difface.space.worse import may_be_empty
 
 CHAIN = """
 <figure class="drawing chain" tabindex="0">
@@ -88,7 +88,9 @@ def tab(profile: profiles.Profile, minutes: int) -> None:
         with gr.Column(min_width=300):
             gr.Markdown(HOW)
         with gr.Column(min_width=300):
-            start = may_be_empty(gr.Slider(1, 1000, profile.begin_index, step=1, label="N", elem_id="about-start"))
+            start = widgets.may_be_empty(
+                gr.Slider(1, 1000, profile.begin_index, step=1, label="N", elem_id="about-start")
+            )
             curve = gr.HTML(contraction_curve(profile.begin_index), elem_id="curve", padding=False)
     start.change(
         contraction_of,

@@ -77,6 +77,13 @@ def slider(*arguments, **options) -> gr.Slider:
     return made
 
 
+def may_be_empty(slider: gr.Slider) -> gr.Slider:
+    """The slider, which now hands over None where its number box is empty, as it is while one types another number."""
+    checked = slider.preprocess
+    slider.preprocess = lambda value: None if value is None else checked(value)
+    return slider
+
+
 def aligned() -> gr.Checkbox:
     """Whether a picture is one aligned face."""
     return gr.Checkbox(

@@ -110,14 +110,7 @@ def _sliders(ranges: Ranges) -> list[gr.Slider]:
         gr.Slider(0, 30, 5, step=1, label="δ: noise (grey levels of 255)"),
         gr.Slider(5, 100, 60, step=1, label="q: JPEG quality"),
     ]
-    return [may_be_empty(slider) for slider in sliders]
-
-
-def may_be_empty(slider: gr.Slider) -> gr.Slider:
-    """The slider, which now hands over None where its number box is empty, as it is while one types another number."""
-    checked = slider.preprocess
-    slider.preprocess = lambda value: None if value is None else checked(value)
-    return slider
+    return [widgets.may_be_empty(slider) for slider in sliders]
 
 
 def worsener(size: int) -> Callable:

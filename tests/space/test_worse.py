@@ -9,7 +9,7 @@ pytest.importorskip("gradio", reason="gradio is not installed")
 import gradio as gr
 
 from difface import images
-from difface.space import inpaint, page, shared, worse
+from difface.space import inpaint, page, shared, widgets, worse
 
 SETTINGS = dict(scale=2, sigma_1=1, sigma_2=1, angle=0, noise=5, quality=60, seed=0)
 
@@ -59,7 +59,7 @@ def test_an_emptied_field_leaves_the_preview_and_is_refused_by_the_button(face, 
 
 
 def test_an_emptied_slider_is_handed_over_and_others_are_checked():
-    slider = worse.may_be_empty(gr.Slider(1, 5, 2))
+    slider = widgets.may_be_empty(gr.Slider(1, 5, 2))
     assert slider.preprocess(None) is None and slider.preprocess(3) == 3
     with pytest.raises(gr.Error):
         slider.preprocess(9)
