@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import gradio as gr
 
 from difface.space.page import SCRIPT, STYLE, THEME, build
-from difface.space.shared import EXAMPLES, PROFILES, ROOT, best_profile, spaces, warm_up
+from difface.space.shared import EXAMPLES, PROFILES, ROOT, best_profile, fetch_detector, keep_clean, spaces, warm_up
 
 MAX_UPLOAD = "64mb"
 
@@ -59,7 +59,9 @@ def main() -> None:
     if not 0 < arguments.port < 2**16:
         parser.error(f"--port is {arguments.port}; 1 to {2**16 - 1} are accepted: choose one of these.")
     with own_folder():
+        fetch_detector()
         page = build(profile)
+        keep_clean()
         if spaces is None:  # ZeroGPU lends its GPU to requests only
             warm_up(profile)
         try:

@@ -2,7 +2,7 @@
 
 import errno
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from math import inf
 from pathlib import Path
@@ -108,13 +108,15 @@ def _each(files: list[Path], work: Callable[[list[Path], list], None], batch: in
         raise Failures(f"{failed} of {len(files)} pictures could not be used; the others are done.")
 
 
-def _check_targets(files: list[Path], output: Path, endings: tuple[str, ...] = ("",)) -> None:
-    """Refuse two inputs that would write the same file NAME + ending + .png, and results over inputs."""
-    sources = {file.resolve() for file in files}
+def _check_targets(
+    files: list[Path], output: Path, endings: tuple[str, ...] = ("",), suffix: str = ".png", others: Iterable[Path] = ()
+) -> None:
+    """Refuse two inputs that would write the same file NAME + ending + suffix, and results over inputs or `others`."""
+    sources = {file.resolve() for file in (*files, *others)}
     makers: dict[Path, Path] = {}
     for file in files:
         for ending in endings:
-            target = (output / f"{file.stem}{ending}.png").resolve()
+            target = (output / f"{file.stem}{ending}{suffix}").resolve()
             if target in makers:
                 raise ValueError(
                     f"{makers[target]} and {file} would both become {target.name}; different names are accepted: rename one."
@@ -164,6 +166,8 @@ def restore(
     from difface import images, profiles
     from difface.faces import find_faces
     from difface.photo import restore_photo
+    from difface.pipeline import chain
+    from difface.schedulers import build_scheduler
 
     if fast and (scheduler or steps is not None):
         raise ValueError(
@@ -177,11 +181,12 @@ def restore(
     answers = tuple(f"_s{k + 1}" for k in range(samples)) if samples > 1 else ("",)
     _check_targets(files, output, (*answers, "_estimate") if save_estimates else answers)
     _seeds(seed, samples)  # refused, if it must be, before anything is loaded
+    sampler = "dpm++" if fast else scheduler or "ddim"
+    start = profiles.profile(profile).begin_index if start is None else start
+    chain(build_scheduler(sampler), start, steps, eta)
     estimator = profiles.restoring_estimator(profile, estimator)
-    pipeline = profiles.load(profile, estimator, "dpm++" if fast else scheduler or "ddim", device, dtype)
-    if start is not None:
-        pipeline.set_begin_index(start)
-    pipeline.check_inputs(steps, eta)
+    pipeline = profiles.load(profile, estimator, sampler, device, dtype)
+    pipeline.set_begin_index(start)
 
     def photos(group: list[Path], pictures: list) -> None:
         found = find_faces(pictures[0])
@@ -244,17 +249,18 @@ def inpaint(
     from difface import images, profiles
     from difface.constraints import Masked
     from difface.inpaint import ETA, START, fill
+    from difface.pipeline import chain
+    from difface.schedulers import build_scheduler
 
     start, eta = START if start is None else start, ETA if eta is None else eta
     files = images.find(inputs)
     answers = tuple(f"_s{k + 1}" for k in range(samples)) if samples > 1 else ("",)
-    _check_targets(files, output, answers)
+    _check_targets(files, output, answers, others=() if mask == "auto" else images.find([Path(mask)]))
     _seeds(seed, samples)  # refused, if they must be, before anything is loaded
-    example = Masked(torch.zeros(1, 1, 8, 8), rule, gamma)
+    chain(build_scheduler(scheduler), start, steps, eta, Masked(torch.zeros(1, 1, 8, 8), rule, gamma))
     find_mask = _mask_source(mask)
     pipeline = profiles.load(profile, profiles.inpainting_estimator(profile), scheduler, device, dtype)
     pipeline.set_begin_index(start)
-    pipeline.check_inputs(steps, eta, example)
 
     def work(group: list[Path], pictures: list) -> None:
         file, constraint = group[0], Masked(find_mask(group[0]), rule, gamma)
@@ -321,6 +327,7 @@ def degrade(
     fixed = Degradation(scale, sigma_x, sigma_y, theta, noise, jpeg)
     files = images.find(inputs)
     _check_targets(files, output)
+    _check_targets(files, output, suffix=".json", others=(file.with_suffix(".json") for file in files))
 
     def work(group: list[Path], pictures: list) -> None:
         hq = images.to_tensors(pictures)[0]
@@ -355,8 +362,11 @@ def sample(
 ) -> None:
     """Draw faces from the prior alone, into sample_SEED.png."""
     from difface import images, profiles
+    from difface.pipeline import whole_chain
+    from difface.schedulers import build_scheduler
 
     generators = _seeds(seed, count)
+    whole_chain(build_scheduler(scheduler), steps, eta)
     pipeline = profiles.load(profile, None, scheduler, device, dtype, prior_only=True)
     for first in range(0, count, BATCH):
         part = generators[first : first + BATCH]

@@ -94,7 +94,9 @@ class Masked(Constraint):
         Raises:
             ValueError: a picture of another shape than the mask, or another number of masks than 1 or B.
         """
-        masks = _one_each(self.mask, len(inputs))
+        if len(self.mask) not in (1, len(inputs)):
+            raise ValueError(f"`mask` must hold 1 mask or one per picture ({len(inputs)}); got {len(self.mask)}.")
+        masks = self.mask.expand(len(inputs), -1, -1, -1)
         height, width = self.mask.shape[-2:]
         for image in inputs:
             if image.shape[1] * width != image.shape[2] * height:

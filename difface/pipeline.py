@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from diffusers import DDIMScheduler, DiffusionPipeline
+from diffusers import DDIMScheduler, DiffusionPipeline, SchedulerMixin
 from diffusers.utils import BaseOutput
 from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image
@@ -67,9 +67,7 @@ class DifFacePipeline(DiffusionPipeline):
         Raises:
             ValueError: N is not a whole number in 1..T.
         """
-        total = self.scheduler.config.num_train_timesteps
-        if isinstance(begin_index, bool) or not isinstance(begin_index, int) or not 1 <= begin_index <= total:
-            raise ValueError(f"N must be a whole number in 1..{total}; got {begin_index!r}. The paper uses 400.")
+        _check_begin_index(begin_index, self.scheduler)
         self.register_to_config(begin_index=begin_index)
 
     @property
@@ -114,8 +112,8 @@ class DifFacePipeline(DiffusionPipeline):
             step_noise: z of every step, (calls, B * K, 3, size, size), instead of draws.
             output_type: "pil" or "pt".
             return_dict: False returns the tuple (images, estimates, info).
-            callback_on_step_end: called as (pipeline, step, timestep, tensors) after every step; may return changed
-                tensors. An exception raised in it ends the call.
+            callback_on_step_end: called as (pipeline, step, timestep, tensors) after every step; may return a changed
+                "sample". An exception raised in it ends the call.
             callback_on_step_end_tensor_inputs: of "sample" and "pred_original_sample" (x0_hat), both in [-1, 1].
 
         Raises:
@@ -132,7 +130,7 @@ class DifFacePipeline(DiffusionPipeline):
         if constraint is not None:
             inputs = constraint.prepared(inputs, self.size)
         sizes = [tuple(tensor.shape[-2:]) for tensor in inputs]
-        scheduler = self._chain(num_inference_steps, eta, constraint, official_start)
+        scheduler = chain(self.scheduler, self.config.begin_index, num_inference_steps, eta, constraint, official_start)
 
         # 1. Estimate: x_0 is roughly f(y).
         y = torch.stack([images.fit_square(tensor, self.size) for tensor in inputs]).to(self._execution_device)
@@ -194,13 +192,8 @@ class DifFacePipeline(DiffusionPipeline):
         """
         self._check_output_type(output_type)
         _check_count(count)
-        _check_eta(eta)
-        if eta != 1 and not isinstance(self.scheduler, DDIMScheduler):
-            raise ValueError(
-                f"`eta` needs DDIM; this pipeline has {type(self.scheduler).__name__}: change `scheduler`."
-            )
-        total = self.scheduler.config.num_train_timesteps
-        scheduler = set_chain(self.scheduler, total, self._steps(num_inference_steps))
+        scheduler = whole_chain(self.scheduler, num_inference_steps, eta)
+        total = scheduler.config.num_train_timesteps
         generators = _generators(generator, count)
         shape = (count, self.unet.config.in_channels, self.size, self.size)
         x_t = self._noise(None, shape, generators)
@@ -279,38 +272,12 @@ class DifFacePipeline(DiffusionPipeline):
         """What a call with these settings would do: its timesteps, one network call each.
 
         Raises:
-            ValueError: as the call would, before anything is loaded or computed.
+            ValueError: as the call would, before anything is computed.
         """
-        return self._chain(num_inference_steps, eta, constraint, official_start).timesteps.tolist()
-
-    def _chain(self, num_inference_steps: int | None, eta: float, constraint: Constraint | None, official_start: bool):
-        """Check what depends on the scheduler and set its timesteps."""
-        _check_eta(eta)
-        if not isinstance(self.scheduler, DDIMScheduler):
-            given = [
-                name
-                for name, used in [
-                    ("constraint", constraint is not None),
-                    ("official_start", official_start),
-                    ("eta", eta != DEFAULT_ETA),
-                ]
-                if used
-            ]
-            if given:
-                raise ValueError(
-                    f"`{given[0]}` needs DDIM; this pipeline has {type(self.scheduler).__name__}: change `scheduler`."
-                )
-        begin_index, total = self.config.begin_index, self.scheduler.config.num_train_timesteps
-        if official_start and begin_index >= total:
-            raise ValueError(
-                f"`official_start` noises to alphas_cumprod[N], so N must be at most {total - 1}; got {begin_index}."
-            )
-        return set_chain(self.scheduler, begin_index, self._steps(num_inference_steps))
-
-    def _steps(self, num_inference_steps: int | None) -> int:
-        if num_inference_steps is not None:
-            return num_inference_steps
-        return DEFAULT_STEPS if isinstance(self.scheduler, DDIMScheduler) else FAST_CALLS
+        begin_index = self.config.begin_index
+        return chain(
+            self.scheduler, begin_index, num_inference_steps, eta, constraint, official_start
+        ).timesteps.tolist()
 
     def _noise(self, given: torch.Tensor | None, shape: tuple[int, ...], generators: list) -> torch.Tensor:
         if given is None:
@@ -347,11 +314,66 @@ class DifFacePipeline(DiffusionPipeline):
             "noise_timestep": start,
             "scheduler": type(scheduler).__name__,
             "eta": eta if isinstance(scheduler, DDIMScheduler) else None,
-            "num_inference_steps": self._steps(num_inference_steps),
+            "num_inference_steps": _steps(scheduler, num_inference_steps),
             "official_start": official_start,
             "dtype": str(self.unet.dtype).removeprefix("torch."),
             "size": self.size,
         }
+
+
+def chain(
+    scheduler: SchedulerMixin,
+    begin_index: int,
+    num_inference_steps: int | None = None,
+    eta: float = DEFAULT_ETA,
+    constraint: Constraint | None = None,
+    official_start: bool = False,
+) -> SchedulerMixin:
+    """The scheduler of a call with its timesteps set, all arguments checked; it takes no network.
+
+    Args:
+        scheduler: changed in place.
+        begin_index: N.
+        num_inference_steps, eta, constraint, official_start: as for a call of `DifFacePipeline`.
+
+    Raises:
+        ValueError: as the call would.
+    """
+    _check_begin_index(begin_index, scheduler)
+    _check_eta(eta)
+    if not isinstance(scheduler, DDIMScheduler):
+        wanted = {"constraint": constraint is not None, "official_start": official_start, "eta": eta != DEFAULT_ETA}
+        given = [name for name, used in wanted.items() if used]
+        if given:
+            raise ValueError(
+                f"`{given[0]}` needs DDIM; this pipeline has {type(scheduler).__name__}: change `scheduler`."
+            )
+    total = scheduler.config.num_train_timesteps
+    if official_start and begin_index >= total:
+        raise ValueError(
+            f"`official_start` noises to alphas_cumprod[N], so N must be at most {total - 1}; got {begin_index}."
+        )
+    return set_chain(scheduler, begin_index, _steps(scheduler, num_inference_steps))
+
+
+def whole_chain(scheduler: SchedulerMixin, num_inference_steps: int | None = None, eta: float = 1.0) -> SchedulerMixin:
+    """The same for `DifFacePipeline.sample`, which starts at T."""
+    _check_eta(eta)
+    if eta != 1 and not isinstance(scheduler, DDIMScheduler):
+        raise ValueError(f"`eta` needs DDIM; this pipeline has {type(scheduler).__name__}: change `scheduler`.")
+    return set_chain(scheduler, scheduler.config.num_train_timesteps, _steps(scheduler, num_inference_steps))
+
+
+def _steps(scheduler: SchedulerMixin, num_inference_steps: int | None) -> int:
+    if num_inference_steps is not None:
+        return num_inference_steps
+    return DEFAULT_STEPS if isinstance(scheduler, DDIMScheduler) else FAST_CALLS
+
+
+def _check_begin_index(begin_index: int, scheduler: SchedulerMixin) -> None:
+    total = scheduler.config.num_train_timesteps
+    if isinstance(begin_index, bool) or not isinstance(begin_index, int) or not 1 <= begin_index <= total:
+        raise ValueError(f"N must be a whole number in 1..{total}; got {begin_index!r}. The paper uses 400.")
 
 
 def _check_eta(eta: float) -> None:

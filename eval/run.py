@@ -134,10 +134,7 @@ class Runner:
         """All that a method's pictures depend on, the versions of packages aside."""
         if isinstance(method, FolderMethod):
             files = sorted(method.folder.glob("*.png"))
-            return {
-                "folder": str(method.folder.resolve()),
-                "changed": max(f.stat().st_mtime_ns for f in files) if files else 0,
-            }
+            return {"dataset": dataset.digest, "folder": str(method.folder.resolve()), "pictures": _states(files)}
         place = {"device": self._device_type, "dtype": self.dtype, "batch": self.batch}
         seeds = "CRC-32 of the picture's name"
         return {"dataset": dataset.digest, "setting": method.record(), "seed": seeds} | place
@@ -173,9 +170,7 @@ class Runner:
     @cached_property
     def _reference_digest(self) -> str:
         """Stands for the reference folder and the state of its pictures: names, sizes and times of change."""
-        files = images.find([self.reference])
-        states = [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
-        return _short([str(self.reference.resolve()), states])
+        return _short([str(self.reference.resolve()), _states(images.find([self.reference]))])
 
     def told(self, metric: str) -> str:
         """What a reader of its numbers must know beside its name: the version of its weights, and whom a distance is to."""
@@ -303,6 +298,11 @@ def _versioned(scorer: Metric) -> str:
 def _slug(name: str) -> str:
     """A name as a file's name."""
     return re.sub(r"[^\w-]+", "-", name).strip("-")
+
+
+def _states(files: list[Path]) -> list[list]:
+    """Names, sizes and times of change of files: what differs when one was replaced."""
+    return [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
 
 
 def _short(content: object) -> str:

@@ -82,7 +82,7 @@ def report(train: Path, test: Path, output: Path, limit: int | None = None, dtyp
         degrees and FD identity) and `samples` (see `eval.prior_samples`).
     """
     known, files = images.find([train]), images.find([test])[:limit]
-    done = _resumed(output, _fingerprint(files, dtype), dtype)
+    done = _resumed(output, _fingerprint(known + files, dtype), dtype)
     truth = torch.cat([_read(file) for file in files])
     reference = FrechetIdentity()
     for file in track(known, "reference"):
@@ -120,11 +120,13 @@ def _read(file: Path) -> torch.Tensor:
 
 
 def _fingerprint(files: list[Path], dtype: str) -> str:
-    """Digest of the embedded weights, their type and the names of the faces."""
+    """Digest of the embedded weights, their type and the faces, by names and bytes."""
+    weights = [
+        profiles.ASSETS / "tiny" / name / "diffusion_pytorch_model.safetensors" for name in ("srcnn", "swinir", "unet")
+    ]
     digest = hashlib.sha256(dtype.encode())
-    for name in ("srcnn", "swinir", "unet"):
-        digest.update((profiles.ASSETS / "tiny" / name / "diffusion_pytorch_model.safetensors").read_bytes())
-    digest.update("\n".join(file.name for file in files).encode())
+    for file in weights + files:
+        digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -139,7 +141,7 @@ def _restored(truth: torch.Tensor, files: list[Path], s: float, setting: Setting
         part = lq[first : first + BATCH]
         if setting.begin_index is None:
             with torch.inference_mode():
-                parts.append(pipeline.estimator(part))
+                parts.append(pipeline.estimator(part.to(pipeline.estimator.device)).float().cpu())
         else:
             seeds = [generator_of(file.name) for file in files[first : first + BATCH]]
             result = pipeline(

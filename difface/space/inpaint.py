@@ -1,6 +1,7 @@
 """The tab that fills the missing parts of a face: painted by the visitor, a mask of the paper's four kinds, or black holes."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import gradio as gr
@@ -8,6 +9,7 @@ import numpy as np
 import torch
 from gradio.components.image_editor import EditorData
 from PIL import Image
+from torch.nn import functional
 
 from difface import images, masks, profiles
 from difface.constraints import Masked
@@ -15,6 +17,7 @@ from difface.inpaint import ETA, START, fill
 from difface.pipeline import DifFaceOutput
 from difface.space import running, shared, widgets
 from difface.space.restore import DDIM_STEPS
+from difface.weights import WeightError
 
 KINDS = [
     ("Box", "box"),
@@ -87,6 +90,13 @@ def tab(profile: profiles.Profile, examples: Path) -> None:
     widgets.after(filled, cancel, outputs[2], download)
 
 
+def load(profile: profiles.Profile) -> None:
+    """Load the networks of the tab, where they can be had."""
+    name = OTHER_PROFILE.get(profile.name, profile.name)
+    with suppress(ValueError, WeightError):
+        shared.pipeline_for(name, profiles.inpainting_estimator(name), "ddim")
+
+
 def _missing(name: str) -> str:
     """Why nothing can be filled in, in a line."""
     try:
@@ -136,7 +146,7 @@ def _advanced() -> tuple[gr.Number, list[gr.components.Component]]:
         )
         start = widgets.start(START)
         steps = gr.Dropdown(DDIM_STEPS, value=STEPS, label="DDIM steps", info="Those below N are taken.")
-        eta = gr.Slider(0, 1, ETA, step=0.05, label="η", info="Fresh noise per step: 0 is none (DDIM), 1 is DDPM.")
+        eta = widgets.Slider(0, 1, ETA, step=0.05, label="η", info="Fresh noise per step: 0 is none (DDIM), 1 is DDPM.")
         composite = gr.Checkbox(
             True, label="Composite", info="Put the picture's own pixels back where they are known.", elem_id="composite"
         )
@@ -221,8 +231,15 @@ def _sheet(crop: Image.Image, missing: torch.Tensor | None) -> dict:
     if missing is None:
         return {"background": shown, "layers": [], "composite": None}
     paint = Image.new("RGBA", shown.size, (255, 255, 255, 0))
-    paint.putalpha(_picture(missing).resize(shown.size, Image.Resampling.NEAREST))
+    paint.putalpha(_picture(_fitted(missing, shown.height, shown.width)))
     return {"background": shown, "layers": [paint], "composite": None}
+
+
+def _fitted(missing: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """A mask at the canvas's size; where that is smaller, a pixel of it is missing if any that it stands for is."""
+    if height < missing.shape[2]:
+        return functional.adaptive_max_pool2d(missing, (height, width))
+    return functional.interpolate(missing, (height, width), mode="nearest")
 
 
 def _picture(missing: torch.Tensor) -> Image.Image:

@@ -7,8 +7,6 @@ import gradio as gr
 from difface import profiles
 from difface.space import about, answers, inpaint, paper, photo, restore, shared, worse
 
-CLEANING = (300, 1800)
-"""Files older than the second number of seconds are deleted, looked for as often as the first says."""
 MAX_WAITING = 40
 THEME = gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])  # no font is fetched
 STYLE = Path(__file__).with_name("page.css")
@@ -36,10 +34,11 @@ def build(profile_name: str = "tiny", examples: Path = shared.EXAMPLES) -> gr.Bl
         profile_name: of `shared.PROFILES`; its networks are loaded by `shared.warm_up` or the first request.
         examples: folder of faces to click on, with whole photos in its folder photos; may be empty or missing.
     """
-    profile, minutes = profiles.profile(profile_name), sum(CLEANING) // 60
+    profile, minutes = profiles.profile(profile_name), sum(shared.CLEANING) // 60
     if shared.spaces is not None:
         shared.pipeline_for(profile_name)  # ZeroGPU forks: what a request loads is gone after it
-    with gr.Blocks(title="DifFace Studio", analytics_enabled=False, delete_cache=CLEANING) as page:
+        inpaint.load(profile)
+    with gr.Blocks(title="DifFace Studio", analytics_enabled=False, delete_cache=shared.CLEANING) as page:
         gr.Markdown(HEAD, elem_classes="head")
         gr.Markdown(_banner(profile), elem_classes="banner", elem_id="banner")
         with gr.Tabs() as tabs:

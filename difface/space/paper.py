@@ -4,6 +4,7 @@ import html
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from threading import get_ident
 
 import gradio as gr
 import pandas as pd
@@ -98,11 +99,12 @@ def _draw(number: str, faces, profile: str, device: str, report: Callable) -> li
     def make(profile: str, estimator: str | None, scheduler: str):
         return shared.pipeline_for(profile, estimator, scheduler, device=device)
 
-    calls = count(1)
+    calls, here = count(1), get_ident()
 
     def called(*_) -> None:
-        made = next(calls)
-        report(made, made)
+        if get_ident() == here:  # the network is shared: another visitor's calls are none of this figure's
+            made = next(calls)
+            report(made, made)
 
     hook = make(profile, None, "ddim").unet.register_forward_hook(called)
     try:

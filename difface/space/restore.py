@@ -59,7 +59,7 @@ def _advanced(profile: profiles.Profile) -> list[gr.components.Component]:
     """The settings that most visitors leave alone, in the order in which `restore` takes them."""
     with gr.Accordion("Advanced", open=False):
         scheduler = gr.Dropdown(SCHEDULERS, value="dpm++", label="Sampler")
-        calls = widgets.slider(2, 50, FAST_CALLS, step=1, label="Network calls", info="Five are enough.", precision=0)
+        calls = widgets.Slider(2, 50, FAST_CALLS, step=1, label="Network calls", info="Five are enough.", precision=0)
         steps = gr.Dropdown(
             DDIM_STEPS,
             value=DEFAULT_STEPS,
@@ -67,7 +67,7 @@ def _advanced(profile: profiles.Profile) -> list[gr.components.Component]:
             label="DDIM steps",
             info="Of the whole chain of 1000; those below N are taken, so N = 400 and 250 steps make 100 network calls.",
         )
-        eta = widgets.slider(
+        eta = widgets.Slider(
             0,
             1,
             DEFAULT_ETA,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from threading import Event
+from threading import Event, Lock
 from typing import Generic, TypeVar
 
 import torch
@@ -16,6 +16,8 @@ from difface.memory import is_out_of_memory
 T = TypeVar("T")
 EVERY = 0.4
 """Least seconds before and between pictures of a run that is shown live; drawing them takes time, too."""
+
+_working = Lock()
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class Stopped(Exception):
 
 
 class Run(Generic[T]):
-    """Work in a thread of its own, so that a generator can show how far it is; closing the generator stops the work.
+    """Work in a thread of its own, so that a generator can show how far it is; closing the generator stops the work
+    at its next step. One run works at a time.
 
     Args:
         work: called with `report(done, total, x0_hat=None)`, which it calls after every step.
@@ -52,17 +55,26 @@ class Run(Generic[T]):
     def steps(self, view: Callable[[Step], tuple]) -> Iterator[tuple]:
         """`view` of what was reported, at most one every `EVERY` seconds and always the newest; ends with the work."""
         self.began = time.perf_counter()
-        with ThreadPoolExecutor(1) as pool:  # left only when the thread has ended
-            self.future = pool.submit(self.work, self._report)
+        pool = ThreadPoolExecutor(1)
+        try:
+            self.future = pool.submit(self._alone)
             self.future.add_done_callback(lambda _: self.reports.put(None))
             shown = self.began
-            try:
-                while (step := self._newest()) is not None:
-                    if time.perf_counter() - shown >= EVERY:
-                        yield view(step)
-                        shown = time.perf_counter()
-            finally:
-                self.stop.set()
+            while (step := self._newest()) is not None:
+                if time.perf_counter() - shown >= EVERY:
+                    yield view(step)
+                    shown = time.perf_counter()
+        finally:
+            self.stop.set()
+            pool.shutdown(wait=False)  # Gradio closes generators in its event loop: to wait there would stop every page
+
+    def _alone(self) -> T:
+        """The work, once that of a run that was closed has come to its next step and ended."""
+        with _working:
+            if self.stop.is_set():
+                raise Stopped
+            self.began = time.perf_counter()
+            return self.work(self._report)
 
     def result(self) -> T:
         """What the work returned, or the error that it raised."""

@@ -1,6 +1,7 @@
 """What every tab shares: networks loaded once, one-line errors, pictures in and out, and a place for results."""
 
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -42,6 +43,9 @@ DETECTOR = "det_10g.onnx"
 """What a hosted Space fetches to find faces with; the cascade serves until it is there."""
 QUEUE = dict(concurrency_id="networks", concurrency_limit=1)
 """Of every event that runs a network: one at a time, whatever its tab, so that memory stays flat."""
+
+CLEANING = (300, 1800)
+"""Files older than the second number of seconds are deleted, looked for as often as the first says."""
 
 _loading = Lock()
 
@@ -86,17 +90,30 @@ def pipeline_for(
     return pipeline
 
 
-def warm_up(profile: str) -> Thread:
-    """Load the networks and call them, in the background, so that the first visitor does not wait for it.
+def _in_background(work: Callable[[], None], name: str) -> Thread:
+    thread = Thread(target=work, name=name, daemon=True)
+    thread.start()
+    return thread
 
-    Weights that cannot be had are no error here: who asks for a restoration is told. A hosted Space, where nobody can run
-    `python -m difface fetch`, gets its face detector here.
-    """
+
+def fetch_detector() -> Thread:
+    """Get the face detector of a hosted Space, where nobody can run `python -m difface fetch`, in the background."""
 
     def work() -> None:
         if os.environ.get("SPACE_ID"):
             with suppress(WeightError):
                 weights.fetch(DETECTOR, progress=False)
+
+    return _in_background(work, "detector")
+
+
+def warm_up(profile: str) -> Thread:
+    """Load the networks and call them, in the background, so that the first visitor does not wait for it.
+
+    Weights that cannot be had are no error here: who asks for a restoration is told.
+    """
+
+    def work() -> None:
         try:
             pipeline = pipeline_for(profile)
         except WeightError:
@@ -104,9 +121,7 @@ def warm_up(profile: str) -> Thread:
         size = profiles.profile(profile).size
         pipeline(torch.zeros(1, 3, size, size), 2, generator=generators(0))
 
-    thread = Thread(target=work, name="warm-up", daemon=True)
-    thread.start()
-    return thread
+    return _in_background(work, "warm-up")
 
 
 @contextmanager
@@ -203,26 +218,46 @@ def pixels(picture: torch.Tensor) -> Image.Image:
 
 
 def result_folder() -> Path:
-    """A new folder where Gradio serves files from; it deletes the files after a while, and this the empty folders."""
+    """A new folder where Gradio serves files from."""
     cache_folder = Path(gr.utils.get_upload_folder())
     cache_folder.mkdir(parents=True, exist_ok=True)
-    for old in cache_folder.glob("result-*"):
-        if not any(old.iterdir()) and time.time() - old.stat().st_mtime > 60:
-            old.rmdir()
     return Path(tempfile.mkdtemp(prefix="result-", dir=cache_folder))
 
 
-def save(result: Image.Image, source: str, info: dict, profile: str, seed: int) -> str:
-    """Write a restored picture with its settings and the mark "AI-restored" in its metadata; the path.
+def delete_results(age: float = CLEANING[1]) -> None:
+    """Delete the results that were written more than `age` seconds ago.
+
+    Gradio does so with uploads, but forgets the files of a component whose properties an event has updated.
+    """
+    for old in Path(gr.utils.get_upload_folder()).glob("result-*"):
+        with suppress(FileNotFoundError):
+            if time.time() - old.stat().st_mtime >= age:
+                shutil.rmtree(old)
+
+
+def keep_clean() -> Thread:
+    """`delete_results` every `CLEANING[0]` seconds, in the background, as long as the server runs."""
+
+    def work() -> None:
+        while True:
+            time.sleep(CLEANING[0])
+            delete_results()
+
+    return _in_background(work, "cleaning")
+
+
+def save(result: Image.Image, source: str, info: dict, profile: str, seed: int, comment: str = images.RESTORED) -> str:
+    """Write a picture with its settings and what it is in its metadata; the path.
 
     Args:
         result: the picture.
         source: file that it was made from, for the name.
         info: of the pipeline.
         profile, seed: what made it.
+        comment: what it is.
     """
     path = result_folder() / f"{Path(source).stem}_restored.png"
-    images.write(result, path, images.restored_text(info, profile, seed))
+    images.write(result, path, images.restored_text(info, profile, seed, comment))
     return str(path)
 
 

@@ -60,28 +60,29 @@ def picture(label: str, examples: Path, elem_id: str, height: int = 320) -> gr.I
     return face
 
 
-def slider(*arguments, **options) -> gr.Slider:
-    """A `gr.Slider` whose emptied number box is refused in one line."""
-    made = gr.Slider(*arguments, **options)
-    checked = made.preprocess
+class Slider(gr.Slider):
+    """A slider whose emptied number box is refused in one line."""
 
-    def preprocess(value: float | None) -> float:
-        if value is None:
+    def preprocess(self, payload: float | None) -> float:
+        """The number; a method, for Gradio rebuilds a component whose properties an event updates."""
+        if payload is None:
             raise gr.Error(
-                f"{made.label} is empty; a number in {made.minimum:g}..{made.maximum:g} is accepted: type one.",
+                f"{self.label} is empty; a number in {self.minimum:g}..{self.maximum:g} is accepted: type one.",
                 print_exception=False,
             )
-        return checked(value)
+        return super().preprocess(payload)
 
-    made.preprocess = preprocess
-    return made
+    def get_block_name(self) -> str:
+        """Its name on the page."""
+        return "slider"
 
 
-def may_be_empty(slider: gr.Slider) -> gr.Slider:
-    """The slider, which now hands over None where its number box is empty, as it is while one types another number."""
-    checked = slider.preprocess
-    slider.preprocess = lambda value: None if value is None else checked(value)
-    return slider
+class EmptySlider(Slider):
+    """A slider that hands over None where its number box is empty, as it is while one types another number."""
+
+    def preprocess(self, payload: float | None) -> float | None:
+        """The number, or None."""
+        return None if payload is None else super().preprocess(payload)
 
 
 def aligned() -> gr.Checkbox:
@@ -95,7 +96,7 @@ def aligned() -> gr.Checkbox:
 
 def start(begin_index: int) -> gr.Slider:
     """N, at first `begin_index`."""
-    return slider(
+    return Slider(
         MIN_START,
         1000,
         begin_index,

@@ -99,18 +99,17 @@ def tab(profile: profiles.Profile) -> None:
     invent.click(inventor(profile.name), seed, face, api_name="invent", **shared.QUEUE)
 
 
-def _sliders(ranges: Ranges) -> list[gr.Slider]:
+def _sliders(ranges: Ranges) -> list[widgets.EmptySlider]:
     """The parameters of Eq. 17, in its order."""
     scale, sigma = ranges.grid_scale[-1], ranges.sigma[1]
-    sliders = [
-        gr.Slider(1, scale, ranges.grid_scale[4], step=0.5, label="s: made smaller by this factor"),
-        gr.Slider(0, sigma, sigma / 3, step=0.1, label="σ₁: blur along one axis (pixels)"),
-        gr.Slider(0, sigma, sigma / 3, step=0.1, label="σ₂: blur along the other"),
-        gr.Slider(-180, 180, 0, step=15, label="Angle of the blur (degrees)"),
-        gr.Slider(0, 30, 5, step=1, label="δ: noise (grey levels of 255)"),
-        gr.Slider(5, 100, 60, step=1, label="q: JPEG quality"),
+    return [
+        widgets.EmptySlider(1, scale, ranges.grid_scale[4], step=0.5, label="s: made smaller by this factor"),
+        widgets.EmptySlider(0, sigma, sigma / 3, step=0.1, label="σ₁: blur along one axis (pixels)"),
+        widgets.EmptySlider(0, sigma, sigma / 3, step=0.1, label="σ₂: blur along the other"),
+        widgets.EmptySlider(-180, 180, 0, step=15, label="Angle of the blur (degrees)"),
+        widgets.EmptySlider(0, 30, 5, step=1, label="δ: noise (grey levels of 255)"),
+        widgets.EmptySlider(5, 100, 60, step=1, label="q: JPEG quality"),
     ]
-    return [widgets.may_be_empty(slider) for slider in sliders]
 
 
 def worsener(size: int) -> Callable:
@@ -170,7 +169,7 @@ def worse_restorer(profile: str) -> Callable:
             yield from run.steps(lambda step: ([], None, widgets.under_way("Drawing the details", step)))
             output, notes = run.result()
             compared = dict(zip(PICTURES, [truth, lq, output.estimates[0], output.images[0]], strict=True))
-            files = _files(compared, output.info, profile, int(seed))
+            files = _files(compared, output.info, profile, int(seed), invented=_is_invented(face))
             scores = [[name, *_scores(image, truth)] for name, image in compared.items() if name != "Truth"]
             text = widgets.note(note, *notes, _contracted(truth, output))
             yield files, scores, text
@@ -211,11 +210,21 @@ def _file(picture: Image.Image, name: str, text: dict[str, str] | None = None) -
     return str(path)
 
 
-def _files(compared: dict[str, torch.Tensor], info: dict, profile: str, seed: int) -> list[tuple[str, str]]:
-    """The pictures, enlarged, as files, so that what is downloaded says whether it is AI-restored; each with its caption."""
+def _is_invented(path: str) -> bool:
+    """Whether a file is a face that *Invent a face* drew."""
+    with Image.open(path) as picture:
+        return picture.info.get("Comment") == images.GENERATED
+
+
+def _files(
+    compared: dict[str, torch.Tensor], info: dict, profile: str, seed: int, invented: bool
+) -> list[tuple[str, str]]:
+    """The pictures, enlarged, as files, so that what is downloaded says whether an AI made it; each with its caption."""
     folder, files = shared.result_folder(), []
     for caption, picture in compared.items():
         name, comment = PICTURES[caption]
+        if invented and comment == images.UNTOUCHED:
+            comment = images.GENERATED
         text = images.restored_text(info, profile, seed, comment)
         images.write(shared.enlarged(picture), folder / name, text)
         files.append((str(folder / name), caption))

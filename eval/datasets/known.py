@@ -7,7 +7,7 @@ from difface import masks
 from eval.datasets.degradations import BlockMeans, Grey, Known
 from eval.datasets.make import Plan, make
 from eval.datasets.manifest import Dataset, generator_of
-from eval.datasets.synthetic import CleanFaces, clean_faces, digest_of_names
+from eval.datasets.synthetic import CleanFaces, clean_faces
 
 OFFICIAL_COUNT = 500
 """Pictures per kind of mask in the official inpainting set."""
@@ -61,7 +61,7 @@ def build_known(
         "limit": len(plan),
         "known": kind,
         "weights": faces.weights,
-        "files": digest_of_names([file for file, _ in plan]),
+        "files": faces.digest([file for file, _ in plan]),
     }
     return make(Path(folder), description, plan, faces.read)
 

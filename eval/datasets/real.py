@@ -7,7 +7,7 @@ from pathlib import Path
 from difface import images
 from eval.datasets.make import make
 from eval.datasets.manifest import Dataset
-from eval.datasets.synthetic import digest_of_names
+from eval.datasets.synthetic import digest_of_files
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +61,6 @@ def build_real(source: Path, folder: Path, size: int, *, name: str | None = None
         "size": size,
         "source": "real",
         "limit": len(files),
-        "files": digest_of_names(files),
+        "files": digest_of_files(files),
     }
     return make(Path(folder), description, [(file, None) for file in files])

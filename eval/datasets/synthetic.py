@@ -58,14 +58,17 @@ def build(
         "seed": seed,
         "degradation": asdict(degradation) if degradation else None,
         "weights": faces.weights,
-        "files": digest_of_names([file for file, _ in plan]),
+        "files": faces.digest([file for file, _ in plan]),
     }
     return make(Path(folder), description, plan, faces.read)
 
 
-def digest_of_names(files: list[Path]) -> str:
-    """Tells one selection of pictures from another, wherever their folder is."""
-    return hashlib.sha256("\n".join(file.name for file in files).encode()).hexdigest()[:16]
+def digest_of_files(files: list[Path]) -> str:
+    """Tells one selection of pictures from another, by names and bytes, wherever their folder is."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,12 @@ class CleanFaces:
     files: list[Path]
     read: Callable[[Path], Image.Image] = images.read
     weights: str | None = None
+
+    def digest(self, chosen: list[Path]) -> str:
+        """Tells these faces from others; of faces that are yet to be drawn the names and the prior say all."""
+        if self.weights:
+            return hashlib.sha256("\n".join(file.name for file in chosen).encode()).hexdigest()[:16]
+        return digest_of_files(chosen)
 
 
 def clean_faces(source: str | Path, data: Path | None, size: int, limit: int | None) -> CleanFaces:

@@ -36,7 +36,16 @@ def datasets(
         The paper's block, None in tables of one block -> its set.
     """
     if number not in KINDS:
-        return dict(dataset(spec, folder, profile, limit, scale) for spec in specs)
+        made: dict[str | None, Dataset] = {}
+        for spec in specs:
+            block, found = dataset(spec, folder, profile, limit, scale)
+            if block in made:
+                raise ValueError(
+                    f"'{spec}' and another --data stand for the same block of the table; one each of lfw=DIR, webphoto=DIR, "
+                    "wider=DIR and one other are accepted: leave one out."
+                )
+            made[block] = found
+        return made
     if len(specs) > 1 or scale:
         raise ValueError(
             f"Table {number} is of known degradations: one --data and no --scale are accepted; got {', '.join(specs)}"
@@ -88,7 +97,7 @@ def dataset(
     size = profiles.profile(profile).size
     kind, _, path = spec.partition("=")
     source = Path(path or spec)
-    if kind != "sampled" and not source.is_dir():
+    if (path and kind not in (*REAL_WORLD, "real", "celeba")) or (kind != "sampled" and not source.is_dir()):
         raise ValueError(f"--data must be sampled, a folder, or celeba|lfw|webphoto|wider|real=FOLDER; got '{spec}'.")
     target = folder / "-".join([kind if path else source.name, str(size), f"{limit or 'all'}", f"s{scale or 'grid'}"])
     if path and kind in (*REAL_WORLD, "real"):
