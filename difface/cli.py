@@ -40,8 +40,15 @@ def main(arguments: list[str] | None = None) -> int:
     return run(app, arguments, "python -m difface")
 
 
-def run(commands: typer.Typer, arguments: list[str] | None, name: str) -> int:
-    """Run a command; the exit status: 0 done, 1 some or all of the work failed, 2 the command was not accepted."""
+def run(commands: typer.Typer, arguments: list[str] | None, name: str, less: str = "fewer --samples") -> int:
+    """Run a command; the exit status: 0 done, 1 some or all of the work failed, 2 the command was not accepted.
+
+    Args:
+        commands: the program.
+        arguments: None for those of the process.
+        name: of the program.
+        less: what needs less memory there.
+    """
     from difface.weights import WeightError
 
     try:
@@ -60,7 +67,7 @@ def run(commands: typer.Typer, arguments: list[str] | None, name: str) -> int:
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        return _report("memory ran out; smaller pictures and fewer --samples need less: try these, or --device cpu.", 1)
+        return _report(f"memory ran out; smaller pictures and {less} need less: try these, or --device cpu.", 1)
     except (ValueError, TypeError) as error:
         return _report(_one_line(error), 2)
 
@@ -196,6 +203,7 @@ def restore(
             )
             for note in info.pop("notes"):
                 typer.echo(f"note: {group[0]}: {note}", err=True)
+            info |= {"estimator": estimator, "sampler": sampler}
             text = images.restored_text(info, profile, k, images.RESTORED if info["faces"] else images.UNTOUCHED)
             images.write(picture, output / f"{group[0].stem}{answer}.png", text)
 
@@ -204,7 +212,8 @@ def restore(
         result = pipeline(pictures, steps, eta, generators, num_images_per_input=samples)
         names = [file.stem + answer for file in group for answer in answers]
         for k, (name, picture) in enumerate(zip(names, result.images, strict=True)):
-            text = images.restored_text(result.info, profile, seed + k % samples)
+            info = result.info | {"estimator": estimator, "sampler": sampler}
+            text = images.restored_text(info, profile, seed + k % samples)
             images.write(picture, output / f"{name}.png", text)
         for file, estimate in zip(group, result.estimates if save_estimates else [], strict=False):
             images.write(estimate, output / f"{file.stem}_estimate.png")
@@ -387,7 +396,10 @@ def fetch(name: Annotated[str | None, typer.Argument(metavar="[PROFILE|WEIGHT]")
         for weight in weights.CATALOG.values():
             typer.echo(f"{weight.name}: {weight.what}; {weight.licence}")
         return
-    for file in profiles.PROFILES[name].files if name in profiles.PROFILES else (name,):
+    files = profiles.PROFILES[name].files if name in profiles.PROFILES else (name,)
+    if not files:
+        typer.echo(f"{name} is embedded: there is nothing to fetch.")
+    for file in files:
         typer.echo(weights.fetch(file))
 
 

@@ -18,7 +18,7 @@ def _group() -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; the exit status as that of `python -m difface`."""
-    return cli.run(app, arguments, "python -m eval")
+    return cli.run(app, arguments, "python -m eval", less="a smaller --batch")
 
 
 @app.command()
@@ -87,14 +87,32 @@ def figure(
         list[str], typer.Option(help="NAME=DIR: another method's pictures (7b, 9, 10, 12, 14, 15).")
     ] = [],  # noqa: B006
     reference: Annotated[Path | None, typer.Option(help="Real faces for Frechet distances (7a, 7b).")] = None,
+    metrics: Annotated[list[str], typer.Option(help="LPIPS, FID-G, ... instead of the default; repeatable.")] = [],  # noqa: B006
 ) -> None:
     """Draw a figure of the paper, with the table behind it."""
     from eval.figures.draw import draw
     from eval.settings import FolderMethod
 
     others = {method.name: method.folder for method in map(FolderMethod.parse, methods)}
-    for path in draw(number, output, profile, data, lq, limit, steps, others, reference):
+    for path in draw(number, output, profile, data, lq, limit, steps, others, reference, metrics):
         typer.echo(path)
+
+
+@app.command()
+def levels(
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for s_1/NAME.png, s_1.5/..., ...")
+    ],
+    data: FigureFaces = None,
+    profile: cli.ProfileName = "tiny",
+    limit: Annotated[int, typer.Option(min=2, help="At most so many faces.")] = 3,
+) -> None:
+    """Write the inputs of figure 7b, for another method to answer: `figure 7b --methods NAME=DIR` adds its line."""
+    from eval.figures import write_levels
+    from eval.figures.draw import faces_of
+
+    write_levels(faces_of(profile, data, None, limit), output)
+    typer.echo(output)
 
 
 @app.command()

@@ -80,6 +80,7 @@ class Runner:
         self.state = PartialState(cpu=device == "cpu", timeout=PATIENCE)
         if self.device == "auto":
             self.device = str(self.state.device)
+        self.scoring_device = "cpu" if self._device_type == "mps" else self.device  # MPS has no float64
 
     def evaluate(self, dataset: Dataset, methods: list[Method], metrics: list[str]) -> None:
         """Restore and score whatever is not there yet, with all processes; returns when all are done."""
@@ -113,8 +114,8 @@ class Runner:
         All processes call this together; the first measures while the others wait.
         """
         setting = replace(setting, official_start=False)
-        place = f"{self._device_type}-{self.dtype}"
-        path = self.root / "runtime" / f"{setting.name}-{_short(setting.record())}-{place}.json"
+        machine = f"{_device_name(self.device)}-{torch.get_num_threads()}-{self.dtype}"
+        path = self.root / "runtime" / f"{setting.name}-{_short(setting.record())}-{_slug(machine)}.json"
         self.state.wait_for_everyone()
         if self.state.is_main_process and not path.exists():
             restore, item = setting.method(self.device, self.dtype), dataset.items[0]
@@ -210,12 +211,13 @@ class Runner:
         elif isinstance(scorer, HolePSNR) and any(item.mask is None for item in dataset.items):
             raise NotApplicable(f"{dataset.name} has no masks")
         for batch in self._track(self._batches(dataset.items), f"{metric} of {method.name}"):
-            restored = torch.stack([self._result(dataset, method, item) for item in batch]).to(self.device)
+            restored = torch.stack([self._result(dataset, method, item) for item in batch]).to(self.scoring_device)
+            if isinstance(scorer, PairMetric):
+                truth = torch.stack([read(item.hq) for item in batch]).to(self.scoring_device)
             if isinstance(scorer, HolePSNR):
-                masks = torch.cat([read_mask(item.mask) for item in batch])
-                scorer.update(restored, torch.stack([read(item.hq) for item in batch]).to(self.device), masks)
+                scorer.update(restored, truth, torch.cat([read_mask(item.mask) for item in batch]))
             elif isinstance(scorer, PairMetric):
-                scorer.update(restored, torch.stack([read(item.hq) for item in batch]).to(self.device))
+                scorer.update(restored, truth)
             else:
                 scorer.update(restored)
         if isinstance(scorer, SetMetric):
@@ -224,6 +226,8 @@ class Runner:
 
     def _refer(self, scorer: FrechetDistance, dataset: Dataset) -> None:
         """Give a distance its reference: the reference folder, FFHQ's statistics or the truth; computed once and kept."""
+        if len(dataset.items) < 2:
+            raise NotApplicable(f"a distance between sets takes two pictures or more; {dataset.name} has one")
         truth = [item.hq for item in dataset.items if item.hq]
         if isinstance(scorer, FID) and scorer.reference == "faces" and not self.reference:
             try:
@@ -237,7 +241,8 @@ class Runner:
         if not path.exists():
             files = images.find([self.reference]) if self._referred(scorer) else truth
             for batch in self._track(self._batches(files), f"reference of {scorer.name}"):
-                scorer.update(torch.stack([read(file) for file in batch]).to(self.device), real=True)
+                faces = torch.stack([_of_size(read(file), dataset.size, file) for file in batch])
+                scorer.update(faces.to(self.scoring_device), real=True)
             return scorer.save_reference(path)
         scorer.load_reference(path)
 
@@ -252,12 +257,7 @@ class Runner:
             raise ValueError(
                 f"{file.parent} has no {file.name}; one PNG for each of the {len(dataset.items)} inputs is accepted."
             )
-        picture = read(file)
-        if picture.shape[-2:] != (dataset.size, dataset.size):
-            raise ValueError(
-                f"{file} is {picture.shape[2]}x{picture.shape[1]} pixels; {dataset.size}x{dataset.size} is accepted."
-            )
-        return picture
+        return _of_size(read(file), dataset.size, file)
 
     def _batches(self, items: Sequence) -> list[Sequence]:
         return [items[first : first + self.batch] for first in range(0, len(items), self.batch)]
@@ -270,6 +270,17 @@ class Runner:
 def read(file: Path) -> torch.Tensor:
     """(3, H, W) in [0, 1]."""
     return images.to_tensors(images.read(file))[0]
+
+
+def _of_size(picture: torch.Tensor, size: int, file: Path) -> torch.Tensor:
+    """The picture, if it is of that size.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if picture.shape[-2:] != (size, size):
+        raise ValueError(f"{file} is {picture.shape[2]}x{picture.shape[1]} pixels; {size}x{size} is accepted.")
+    return picture
 
 
 def _write_json(path: Path, content: dict) -> None:

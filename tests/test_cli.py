@@ -38,7 +38,8 @@ def test_restore_writes_one_picture_per_input_and_the_same_bytes_for_the_same_se
     assert (tmp_path / "a" / "face.png").read_bytes() == (tmp_path / "b" / "face.png").read_bytes()
     restored = Image.open(tmp_path / "a" / "face.png")
     assert restored.size == (64, 64) and "AI-restored" in restored.text["Comment"]
-    assert json.loads(restored.text["difface"])["calls"] == 5
+    settings = json.loads(restored.text["difface"])
+    assert (settings["calls"], settings["estimator"], settings["sampler"]) == (5, "swinir", "dpm++")
 
 
 def test_picture_k_uses_seed_plus_k_whatever_else_is_in_the_call(run, face, tmp_path, astronaut_face):
@@ -242,6 +243,41 @@ def test_bad_paths(run, face, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_masks_and_parameters_are_not_overwritten(run, face, tmp_path):
+    Image.new("L", (64, 64), 255).save(tmp_path / "mask.png")
+    Image.open(face).save(tmp_path / "mask.jpg")
+    before = (tmp_path / "mask.png").read_bytes()
+    status, errors = run("inpaint", tmp_path / "mask.jpg", "--mask", tmp_path / "mask.png", "-o", tmp_path)
+    assert status == 2 and "mask.png would be overwritten" in errors[0]
+    assert (tmp_path / "mask.png").read_bytes() == before
+    Image.open(face).save(tmp_path / "photo.jpg")
+    (tmp_path / "photo.json").write_text("mine")
+    status, errors = run("degrade", tmp_path / "photo.jpg", "-o", tmp_path)
+    assert status == 2 and "photo.json would be overwritten" in errors[0]
+    assert (tmp_path / "photo.json").read_text() == "mine" and not (tmp_path / "photo.png").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["restore", "--steps", "7"],
+        ["restore", "--start", "0"],
+        ["restore", "--eta", "2"],
+        ["inpaint", "--mask", "auto", "--steps", "7"],
+        ["inpaint", "--mask", "auto", "--gamma", "0.7"],
+        ["sample", "--eta", "-1"],
+        ["sample", "--steps", "7"],
+    ],
+)
+def test_settings_are_refused_before_anything_is_loaded(run, face, tmp_path, monkeypatch, arguments):
+    monkeypatch.setattr(profiles, "load", lambda *_, **__: pytest.fail("loaded"))
+    command, *options = arguments
+    given = [] if command == "sample" else [face]
+    profile = "ffhq256-inpaint" if command == "inpaint" else "ffhq512"
+    status, errors = run(command, *given, "-o", tmp_path / "out", "--profile", profile, *options)
+    assert status == 2 and len(errors) == 1
+
+
 def test_a_full_disk_is_one_line_and_leaves_nothing(run, face, tmp_path, monkeypatch):
     def full(self, fp, **kwargs):
         fp.write_bytes(b"half")
@@ -272,6 +308,11 @@ def test_missing_weights_name_the_command(run, face, tmp_path, monkeypatch):
     )
     status, errors = run("restore", face, "-o", tmp_path / "out", "--profile", "ffhq512")
     assert status == 1 and len(errors) == 1 and "swinir_restoration512_L1.pth" in errors[0]
+
+
+def test_nothing_to_fetch_is_said(capsys):
+    assert cli.main(["fetch", "tiny"]) == 0
+    assert "nothing to fetch" in capsys.readouterr().out
 
 
 def test_fetch_lists(run, capsys):

@@ -183,3 +183,10 @@ def test_refused_scales(scale):
 def test_an_enlarged_picture_is_refused(small):
     with pytest.raises(ValueError, match="is 16x16 pixels; 8 on each side"):
         small(torch.rand(1, 3, 16, 16), constraint=Downsampled(2))
+
+
+def test_as_many_masks_as_pictures_or_one() -> None:
+    pictures = [torch.zeros(3, 8, 8)] * 4
+    with pytest.raises(ValueError, match=r"one per picture \(4\); got 2"):
+        Masked(torch.zeros(2, 1, 8, 8)).prepared(pictures, 8)
+    assert len(Masked(torch.zeros(4, 1, 8, 8)).prepared(pictures, 8)) == 4

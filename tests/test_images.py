@@ -115,6 +115,13 @@ def test_a_long_picture_needs_no_square_of_its_length():
     assert images.unfit_square(square, 8, 100_000).shape == strip.shape
 
 
+def test_nothing_is_left_where_a_folder_is_in_the_way(tmp_path):
+    (tmp_path / "a.png").mkdir()
+    with pytest.raises(OSError):
+        images.write(Image.new("RGB", (8, 8)), tmp_path / "a.png")
+    assert [file.name for file in tmp_path.iterdir()] == ["a.png"]
+
+
 def test_write_is_whole_or_nothing(photo, tmp_path, monkeypatch):
     images.write(photo, tmp_path / "a.png", {"Comment": "über"})
     assert Image.open(tmp_path / "a.png").text["Comment"] == "über"

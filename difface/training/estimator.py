@@ -129,4 +129,5 @@ def train_estimator(
             estimator = warm_start(FaceEstimator, init, architecture=architecture)
         else:
             estimator = FaceEstimator(architecture, network(architecture, size))
-    fit(estimator, Faces(data, size), compute_loss, settings, output)
+    told = {"size": size, "init": init, "task": task, "architecture": architecture}
+    fit(estimator, Faces(data, size), compute_loss, settings, output, told=told)

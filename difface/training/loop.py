@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from accelerate import Accelerator
@@ -185,7 +186,7 @@ class State:
                 f"{path} is of another network ({str(error).splitlines()[1].strip()}); the same network resumes: use the "
                 "options that it was made with, or another folder."
             ) from None
-        self.ema.load_state_dict(stored["ema"])
+        self.ema.load_state_dict(stored["ema"] | {"decay": self.ema.decay})
         self.optimizer.load_state_dict(stored["optimizer"])
         self.step = stored["step"]
 
@@ -207,6 +208,7 @@ def fit(
     settings: Settings,
     output: Path,
     preview: Preview | None = None,
+    told: dict | None = None,
 ) -> None:
     """Train `model` and save its moving average in `output`, resuming from `output`'s checkpoint when there is one.
 
@@ -217,6 +219,7 @@ def fit(
         settings: the options.
         output: folder; receives the model (`save_pretrained`), `settings.json`, `log.csv`, the checkpoint and previews.
         preview: called with the averaged model and a path for a PNG.
+        told: what `settings.json` says beside the settings.
 
     Raises:
         TrainingError: the checkpoint in `output` is of another network.
@@ -250,7 +253,7 @@ def fit(
                 with state.averaged() as averaged:
                     preview(averaged, output / f"preview_{state.step:07d}.png")
     if accelerator.is_main_process:
-        _finish(state, settings, per_step, output)
+        _finish(state, settings, per_step, output, told or {})
 
 
 def _train_step(
@@ -277,12 +280,14 @@ def _out_of_time(accelerator: Accelerator, started: float, minutes: float) -> bo
     return accelerator.gather(late).max().item() > 0
 
 
-def _finish(state: State, settings: Settings, per_step: int, output: Path) -> None:
-    """Write the checkpoint, the averaged weights and what was done."""
+def _finish(state: State, settings: Settings, per_step: int, output: Path, told: dict) -> None:
+    """Write the checkpoint, the averaged weights and what was done, each file whole or not at all."""
     state.save(output / CHECKPOINT)
-    with state.averaged() as averaged:
-        averaged.save_pretrained(output)
-    record = asdict(settings) | {"steps_done": state.step, "images_seen": state.step * per_step}
+    with state.averaged() as averaged, TemporaryDirectory(dir=output, prefix=".weights-") as scratch:
+        averaged.save_pretrained(scratch)
+        for file in Path(scratch).iterdir():
+            file.replace(output / file.name)
+    record = asdict(settings) | told | {"steps_done": state.step, "images_seen": state.step * per_step}
     with whole_file(output / "settings.json") as temporary:
         temporary.write_text(json.dumps(record, indent=1, default=str))
 

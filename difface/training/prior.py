@@ -45,7 +45,8 @@ def train_prior(
     def compute_loss(model, x_0: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         return eps_loss(model, scheduler, augment(x_0, generator), generator, p2_gamma)
 
-    fit(unet, Faces(data, size), compute_loss, settings, output, preview)
+    told = {"size": size, "init": init, "p2_gamma": p2_gamma}
+    fit(unet, Faces(data, size), compute_loss, settings, output, preview, told)
 
 
 def augment(x_0: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

@@ -5,10 +5,9 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-import torch
-
-from difface import images, profiles
+from difface import profiles
 from eval.figures import FIGURES, Faces, default_faces, read_faces, save
+from eval.figures.faces import Folder
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +28,7 @@ def draw(
     steps: int | None = None,
     others: dict[str, Path] | None = None,
     reference: Path | None = None,
+    metrics: list[str] | None = None,
 ) -> Iterator[Path]:
     """Draw and save one figure after the other.
 
@@ -42,6 +42,7 @@ def draw(
         steps: length of the DDIM grid; None for the figures' own default.
         others: label -> folder of another method's pictures, for the figures that take them.
         reference: folder of real faces that Frechet distances refer to.
+        metrics: names of metrics for the figures that score; None for the figures' own default.
 
     Yields:
         The files written.
@@ -52,13 +53,10 @@ def draw(
     numbers = GROUPS.get(number, (number,))
     if unknown := set(numbers) - set(FIGURES):
         raise ValueError(f"figure '{unknown.pop()}' is not drawn here; {', '.join([*FIGURES, *GROUPS])} are accepted.")
-    size = profiles.profile(profile).size
-    given: dict[str, object] = {"steps": steps, "others": others or None}
+    given: dict[str, object] = {"steps": steps, "others": others or None, "metrics": metrics or None}
     if reference:
-        given["reference"] = torch.stack(
-            [images.fit_square(images.to_tensors(images.read(file))[0], size) for file in images.find([reference])]
-        )
-    faces = _faces(size, data, lq, limit)
+        given["reference"] = Folder(reference, profiles.profile(profile).size)
+    faces = faces_of(profile, data, lq, limit)
     for one in numbers:
         if number == "all" and one in INPAINTING and not profiles.profile(profile).inpainting:
             logger.warning("figure %s is left out: the profile '%s' has no inpainting estimator.", one, profile)
@@ -70,5 +68,15 @@ def draw(
         yield from save(figure, table, output, f"figure_{one}")
 
 
-def _faces(size: int, data: Path | None, lq: Path | None, limit: int) -> Faces:
-    return read_faces(size, data, lq, limit) if data or lq else default_faces(limit)
+def faces_of(profile: str, data: Path | None, lq: Path | None, limit: int) -> Faces:
+    """The faces of a figure; arguments as for `draw`."""
+    size = profiles.profile(profile).size
+    if data or lq:
+        return read_faces(size, data, lq, limit)
+    faces = default_faces(limit)
+    if faces.size != size:
+        raise ValueError(
+            f"this profile's faces have {size} pixels and those at hand {faces.size}; a folder of aligned faces is accepted: "
+            "add --data DIR."
+        )
+    return faces

@@ -1,5 +1,6 @@
 """The faces of a figure: degraded inputs, their truth where there is one, and other methods' answers to them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from difface import images
 from difface.degradation import Ranges, cells, degrade
 from eval.datasets import generator_of, name_seed
 from eval.gallery import EXAMPLES, clean_faces
+
+BATCH = 16
+"""Pictures of a reference that are in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,26 @@ def read_results(folder: Path, names: tuple[str, ...], size: int) -> Tensor:
             "face, of the same name, is accepted: add them."
         )
     return torch.stack([images.fit_square(images.to_tensors(images.read(files[name]))[0], size) for name in names])
+
+
+@dataclass(frozen=True)
+class Folder:
+    """All pictures of a folder, read batch by batch whenever they are asked for: there may be 70,000.
+
+    Attributes:
+        folder: where they are.
+        size: side in pixels that each is fitted to.
+    """
+
+    folder: Path
+    size: int
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """(B, 3, size, size) in [0, 1]."""
+        files = images.find([self.folder])
+        for first in range(0, len(files), BATCH):
+            pictures = [images.to_tensors(images.read(file))[0] for file in files[first : first + BATCH]]
+            yield torch.stack([images.fit_square(picture, self.size) for picture in pictures])
 
 
 def _seeded(names: tuple[str, ...]) -> list[torch.Generator]:

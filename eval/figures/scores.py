@@ -1,7 +1,7 @@
 """Metrics by name, for curves and captions: what cannot be had becomes n/a with its reason, everything else goes on."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from torch import Tensor
 
@@ -55,13 +55,13 @@ class Scorer:
     Args:
         names: of `difface.metrics.METRICS`.
         truth: of the faces that will be scored, a set metric's reference where there is no other, (n, 3, H, H) in [0, 1].
-        reference: clean faces that are none of these, for set metrics, the same shape but for n.
+        reference: clean faces that are none of these, for set metrics, in batches of the same shape but for n.
 
     Attributes:
         notes: name -> why a metric has no number.
     """
 
-    def __init__(self, names: Sequence[str], truth: Tensor | None = None, reference: Tensor | None = None):
+    def __init__(self, names: Sequence[str], truth: Tensor | None = None, reference: Iterable[Tensor] | None = None):
         self.names, self.notes, self._sets = list(names), {}, {}
         for name in self.names:
             self._try(name, lambda name=name: self._prepare(name, truth, reference))
@@ -79,16 +79,16 @@ class Scorer:
         """The same for every picture by itself."""
         return [self(answers[k][None], None if truth is None else truth[k][None]) for k in range(len(answers))]
 
-    def _prepare(self, name: str, truth: Tensor | None, reference: Tensor | None) -> float:
+    def _prepare(self, name: str, truth: Tensor | None, reference: Iterable[Tensor] | None) -> float:
         metric = METRICS[name]()
         if isinstance(metric, SetMetric):
             self._sets[name] = metric
             if name in _NEVER_TRUTH and reference is None:
                 raise ValueError(f"{name} is a distance to faces that are none of the test's; none were given")
             if reference is None or getattr(metric, "reference", "faces") == "truth":
-                reference = truth
-            if reference is not None:
-                metric.update(reference, real=True)
+                reference = None if truth is None else [truth]
+            for batch in reference or ():
+                metric.update(batch, real=True)
         return math.nan
 
     def _score(self, name: str, answer: Tensor, truth: Tensor | None) -> float:

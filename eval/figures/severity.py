@@ -1,7 +1,7 @@
 """Fig. 7b: how scores fall as the downsampling of Eq. 17 grows, over the ten levels of s of the test grid."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def figure_7b(
     begin_index: int | None = None,
     steps: int = 50,
     metrics: Sequence[str] | None = None,
-    reference: Tensor | None = None,
+    reference: Iterable[Tensor] | None = None,
     others: Mapping[str, Path] | None = None,
 ) -> tuple[Figure, pd.DataFrame]:
     """Scores over s: DifFace, f(y) alone, and other methods.
@@ -41,7 +41,7 @@ def figure_7b(
         begin_index: N; None for the profile's.
         steps: length of the DDIM grid; the paper's is 250.
         metrics: None for `scores.CURVES` and LPIPS; one that cannot be had leaves a panel that says so.
-        reference: clean faces that are none of these, for Frechet distances, (n, 3, H, H) in [0, 1]; without them the
+        reference: clean faces that are none of these, for Frechet distances, batches (B, 3, H, H) in [0, 1]; without them the
             distance is to the truth, and FID-F is n/a.
         others: a line's name -> folder of another method's answers to the inputs that `write_levels` writes, laid out in
             the same way; a level whose folder is not there leaves a gap.

@@ -1,6 +1,6 @@
 """Fig. 6 and 7a: the starting timestep N, as pictures and as curves of realism against fidelity."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -94,7 +94,7 @@ def figure_7a(
     starts: Sequence[int] = (50, 100, 150, 200, 250, 300, 400, 500, 600),
     steps: int = 50,
     metrics: Sequence[str] | None = None,
-    reference: Tensor | None = None,
+    reference: Iterable[Tensor] | None = None,
 ) -> tuple[Figure, pd.DataFrame]:
     """Scores over N, and the path of realism against fidelity.
 
@@ -104,7 +104,7 @@ def figure_7a(
         starts: the values of N.
         steps: length of the DDIM grid; the paper's is 250.
         metrics: None for `scores.CURVES`; one that cannot be had leaves a panel that says so.
-        reference: clean faces that are none of these, for Frechet distances, (n, 3, H, H) in [0, 1]; without them the
+        reference: clean faces that are none of these, for Frechet distances, batches (B, 3, H, H) in [0, 1]; without them the
             distance is to the truth, and FID-F is n/a.
 
     Returns:

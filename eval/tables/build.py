@@ -98,7 +98,8 @@ def build(
     for name, dataset in datasets.items():
         of_block = [_of_block(row, name) for row in rows]
         methods = [row.method for row in of_block if isinstance(row.method, Setting | FolderMethod)]
-        runner.evaluate(dataset, methods, scored)
+        if scored:  # run times are of one picture: nothing else is restored for them
+            runner.evaluate(dataset, methods, scored)
         lines = [_line(row, dataset, samples, runner, columns, number, name) for row in of_block]
         if paired:
             lines = _tested(lines, of_block, dataset, runner, scored)

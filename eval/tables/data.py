@@ -36,16 +36,13 @@ def datasets(
         The paper's block, None in tables of one block -> its set.
     """
     if number not in KINDS:
-        made: dict[str | None, Dataset] = {}
-        for spec in specs:
-            block, found = dataset(spec, folder, profile, limit, scale)
-            if block in made:
-                raise ValueError(
-                    f"'{spec}' and another --data stand for the same block of the table; one each of lfw=DIR, webphoto=DIR, "
-                    "wider=DIR and one other are accepted: leave one out."
-                )
-            made[block] = found
-        return made
+        blocks = [PAPER_BLOCKS.get(spec.partition("=")[0]) for spec in specs]
+        if len(set(blocks)) < len(blocks):
+            raise ValueError(
+                f"two of --data {', '.join(specs)} stand for the same block of the table; one each of lfw=DIR, webphoto=DIR, "
+                "wider=DIR and one other are accepted: leave the rest out."
+            )
+        return dict(dataset(spec, folder, profile, limit, scale) for spec in specs)
     if len(specs) > 1 or scale:
         raise ValueError(
             f"Table {number} is of known degradations: one --data and no --scale are accepted; got {', '.join(specs)}"

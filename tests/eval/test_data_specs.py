@@ -39,6 +39,35 @@ def test_real_world_sets_stand_in_the_papers_blocks(tmp_path, faces, caplog) -> 
     assert "WIDER-Test has 970" in caplog.text
 
 
+@pytest.mark.parametrize("spec", ["lwf={}", "LFW={}", "reel={}"])
+def test_a_mistyped_kind_is_refused(tmp_path, faces, spec) -> None:
+    with pytest.raises(ValueError, match="celeba|lfw|webphoto|wider|real=FOLDER"):
+        dataset(spec.format(faces), tmp_path / "data", "tiny", None, None)
+
+
+def test_two_sets_for_one_block_are_refused(tmp_path, faces) -> None:
+    images.write(images.read(faces / "0.png"), tmp_path / "others" / "0.png")
+    specs = [f"real={faces}", f"real={tmp_path / 'others'}"]
+    with pytest.raises(ValueError, match="the same block"):
+        data.datasets("IV", specs, tmp_path / "data", "tiny", None, None)
+    both = data.datasets("IV", [f"lfw={faces}", f"wider={faces}"], tmp_path / "data", "tiny", None, None)
+    assert list(both) == ["LFW", "WIDER"]
+
+
+def test_inputs_of_all_levels_are_written_and_answers_to_them_drawn(tmp_path, faces) -> None:
+    common = ["--data", str(faces), "--limit", "2"]
+    assert main(["levels", *common, "-o", str(tmp_path / "inputs")]) == 0
+    assert len(list((tmp_path / "inputs").iterdir())) == 10
+    options = ["--methods", f"other={tmp_path / 'inputs'}", "--steps", "10", "--metrics", "PSNR"]
+    assert main(["figure", "7b", *common, *options, "-o", str(tmp_path / "out")]) == 0
+    assert "other" in (tmp_path / "out" / "figure_7b.csv").read_text()
+
+
+def test_samples_are_no_faces_of_another_size(tmp_path, capsys) -> None:
+    assert main(["figure", "8", "--profile", "ffhq512", "-o", str(tmp_path / "out")]) == 2
+    assert "add --data DIR" in capsys.readouterr().err
+
+
 def test_a_figure_is_drawn_with_its_table(tmp_path, faces, capsys) -> None:
     assert main(["figure", "4", "--data", str(faces), "--limit", "2", "-o", str(tmp_path / "out")]) == 0
     assert sorted(path.suffix for path in (tmp_path / "out").iterdir()) == [".csv", ".pdf", ".png"]

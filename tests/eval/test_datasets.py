@@ -14,13 +14,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from difface import images
 from difface.degradation import Degradation, degrade, grid
 from difface.weights import WeightMissing
 from eval import datasets
-from eval.datasets import build, build_real, make, name_seed, open_dataset, sampled, synthetic
+from eval.datasets import build, build_known, build_real, make, name_seed, open_dataset, sampled, synthetic
 
 MIDDLE = Degradation(4, 1, 2, 0.5, 5, 60)
 
@@ -311,3 +311,16 @@ def test_ffhq_statistics_are_looked_for_among_the_weights(tmp_path, monkeypatch)
     assert datasets.ffhq_statistics(256) == file
     with pytest.raises(ValueError, match="sizes 512, 256; got 64"):
         datasets.ffhq_statistics(64)
+
+
+def test_other_faces_of_the_same_names_are_another_set(portraits, tmp_path):
+    for make_it in (build, build_real, lambda *given: build_known(*given, "grey")):
+        folder = tmp_path / f"set{len(list(tmp_path.iterdir()))}"
+        made = make_it(portraits, folder, 64)
+        assert make_it(portraits, folder, 64).digest == made.digest
+        with Image.open(portraits / "face0.png") as face:
+            before = face.copy()
+        ImageOps.invert(before).save(portraits / "face0.png")
+        with pytest.raises(ValueError, match="another dataset"):
+            make_it(portraits, folder, 64)
+        before.save(portraits / "face0.png")

@@ -201,7 +201,7 @@ def test_of_two_processes_one_measures_the_time(tmp_path, faces) -> None:
     few = ["table", "VIII", "--data", str(faces), "--limit", "2", "--steps", "20", "--device", "cpu"]
     done = subprocess.run([*launch, *few, "-o", str(tmp_path)], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
-    kept = sorted(file.name.split("-")[1] for file in (tmp_path / "runtime").glob("*-cpu-auto.json"))
+    kept = sorted(file.name.split("-")[1] for file in (tmp_path / "runtime").glob("*-auto.json"))
     assert kept == ["difface", "swinir"]
 
 
@@ -266,3 +266,44 @@ def test_the_run_time_stands_in_table_viii_and_is_kept(tmp_path, faces) -> None:
     pd.testing.assert_series_equal(
         first, pd.read_csv(tmp_path / "out" / "table_VIII.csv").set_index("method")["Runtime"]
     )
+
+
+def test_scores_of_a_folder_are_of_these_faces_and_pictures(tmp_path, faces) -> None:
+    """Another choice of faces, or a picture replaced by an older one, is scored anew."""
+    few, all_of_them = (build(faces, tmp_path / name, 64, limit=limit) for name, limit in (("few", 2), ("all", None)))
+    peer = tmp_path / "peer"
+    for item in all_of_them.items:
+        images.write(images.read(item.hq).point(lambda v: v // 2), peer / f"{item.name}.png")
+    runner, method = Runner(tmp_path / "out", "cpu", batch=2), FolderMethod("peer", peer)
+    found = []
+    for dataset in (few, all_of_them):
+        runner.evaluate(dataset, [method], ["PSNR"])
+        found.append(runner.scores(dataset, method, "PSNR").values)
+    assert [len(values) for values in found] == [2, 5]
+    name = all_of_them.items[0].name
+    images.write(images.read(all_of_them.items[0].hq), peer / f"{name}.png")
+    os.utime(peer / f"{name}.png", (1, 1))
+    runner.evaluate(all_of_them, [method], ["PSNR"])
+    assert runner.scores(all_of_them, method, "PSNR").values[name] == float("inf")
+
+
+def test_a_distance_of_one_face_is_not_applicable(tmp_path, faces) -> None:
+    one = build(faces, tmp_path / "data", 64, limit=1)
+    runner = Runner(tmp_path / "out", "cpu")
+    runner.evaluate(one, [Setting()], ["PSNR", "FD-prior"])
+    assert "two pictures or more" in runner.scores(one, Setting(), "FD-prior").reason
+    assert runner.scores(one, Setting(), "PSNR").values
+
+
+def test_a_reference_of_other_sizes_is_refused_in_a_line(tmp_path, dataset, astronaut_face) -> None:
+    for side in (64, 80):
+        images.write(astronaut_face.resize((side, side)), tmp_path / "reference" / f"{side}.png")
+    runner = Runner(tmp_path / "out", "cpu", reference=tmp_path / "reference")
+    with pytest.raises(ValueError, match="80x80 pixels; 64x64 is accepted"):
+        runner.evaluate(dataset, [Setting()], ["FD-prior"])
+
+
+def test_a_table_of_run_times_restores_nothing_else(tmp_path, faces) -> None:
+    command = ["table", "VIII", "--data", str(faces), "--steps", "20", "-o", str(tmp_path / "out"), "--device", "cpu"]
+    assert main(command) == 0
+    assert not (tmp_path / "out" / "restored").exists() and len(list((tmp_path / "out" / "runtime").iterdir())) == 2

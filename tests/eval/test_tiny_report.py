@@ -33,6 +33,15 @@ def test_report(onnx, tmp_path, monkeypatch):
     assert tiny_report.report(tmp_path / "train", tmp_path / "test", output) == done
     monkeypatch.setattr(tiny_report, "_restored", lambda *a: 1 / 0)  # nothing is left to do
     assert tiny_report.report(tmp_path / "train", tmp_path / "test", output) == done
+    for changed in ("test", "train"):  # other faces of the same names, or another reference
+        picture = images.read(tmp_path / changed / "0.png")
+        images.write(images.to_pil(torch.rand(3, 64, 64)), tmp_path / changed / "0.png")
+        with pytest.raises(ZeroDivisionError):
+            tiny_report.report(tmp_path / "train", tmp_path / "test", tmp_path / f"{changed}.json")
+        (tmp_path / f"{changed}.json").write_text(output.read_text())
+        with pytest.raises(ZeroDivisionError):
+            tiny_report.report(tmp_path / "train", tmp_path / "test", tmp_path / f"{changed}.json")
+        images.write(picture, tmp_path / changed / "0.png")
     table = tiny_report.markdown(done)
     assert table.count("| f(y), srcnn |") == 3 and "--fast (5 calls)" in table and "SCRFD finds" in table
 
@@ -62,6 +71,18 @@ def test_shipped_models_are_as_good_as_asked(kept):
     assert far["FD identity"] <= 1.05 * untouched
     severe = kept["severe", Setting("swinir", 400)]
     assert severe["FD identity"] <= 1.08 * untouched and severe["PSNR"] > kept["severe", Setting()]["PSNR"]
+
+
+@pytest.mark.xfail(
+    strict=True, reason="a draw from the posterior loses up to 3 dB to its mean; with less loss it is less realistic"
+)
+def test_restored_faces_lose_at_most_1_2_db_to_the_estimate(kept):
+    assert kept["middle", Setting("swinir", 250)]["PSNR"] >= kept["middle", Setting("swinir")]["PSNR"] - 1.2
+
+
+@pytest.mark.xfail(strict=True, reason="16 x 16 pixels tell too little of who it is, and the estimate is good already")
+def test_restored_faces_are_nearer_in_identity_than_the_estimate(kept):
+    assert kept["middle", Setting("swinir", 250)]["ID angle"] <= kept["middle", Setting("swinir")]["ID angle"] - 6
 
 
 @pytest.mark.parametrize("level", ["mild", "middle", "severe"])

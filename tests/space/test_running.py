@@ -35,22 +35,45 @@ def test_time_left_is_that_of_the_steps_so_far(monkeypatch):
     assert 0.3 <= seconds < 0.6
 
 
-def test_closing_ends_the_work_before_it_returns(monkeypatch):
+def test_closing_waits_for_no_step_and_the_next_run_for_the_last(monkeypatch):
     monkeypatch.setattr(running, "EVERY", 0)
-    ended = threading.Event()
+    going, ended, at_work = threading.Event(), threading.Event(), []
 
-    def work(report):
+    def slow(report):
+        at_work.append("slow")
         try:
-            for done in range(10_000):
-                report(done + 1, 10_000)
-                time.sleep(0.001)
+            report(1, 2)
+            going.wait(20)  # a step that takes long
+            report(2, 2)
+            at_work.append("went on")
         finally:
             ended.set()
 
-    steps = running.Run(work).steps(lambda step: step)
+    steps = running.Run(slow).steps(lambda step: step)
     next(steps)
-    steps.close()
-    assert ended.is_set()
+    steps.close()  # as Gradio does in its event loop: it must not wait for the step
+    assert not ended.is_set()
+    following = threading.Thread(target=lambda: list(running.Run(lambda report: at_work.append("next")).steps(id)))
+    following.start()
+    time.sleep(0.2)
+    assert at_work == ["slow"]
+    going.set()
+    following.join(20)
+    assert ended.is_set() and at_work == ["slow", "next"]
+
+
+def test_a_run_that_was_closed_while_it_waited_never_starts(monkeypatch):
+    monkeypatch.setattr(running, "EVERY", 0)
+    started = []
+    run = running.Run(lambda report: started.append(1))
+    with running._working:
+        steps = run.steps(lambda step: step)
+        waiting = threading.Thread(target=lambda: next(steps, None))
+        waiting.start()
+        time.sleep(0.1)
+        run.stop.set()
+    waiting.join(20)
+    assert not started and isinstance(run.future.exception(20), running.Stopped)
 
 
 def test_an_error_of_the_work_is_that_of_the_result():

@@ -1,9 +1,12 @@
 """Faces cut out by themselves, which profile answers, and ZeroGPU's decorator."""
 
+import os
 import runpy
 import sys
+import time
 import types
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 import torch
@@ -112,6 +115,49 @@ def test_cleaning_leaves_the_thumbnails_of_examples(monkeypatch, tmp_path):
     faces_there[0].temp_files |= kept  # as a click on an example does
     delete_files_created_by_app(blocks, 0)
     assert all(Path(path).exists() for path in kept)
+
+
+def test_every_result_is_deleted_in_time(monkeypatch, tmp_path):
+    """Also those that Gradio forgets: of a component whose properties an event has updated."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    first, second = (shared.result_folder() for _ in range(2))
+    for folder in (first, second):
+        (folder / "a_restored.png").write_bytes(b"picture")
+    old = time.time() - shared.CLEANING[1] - 1
+    os.utime(first, (old, old))
+    shared.delete_results()
+    assert not first.exists() and (second / "a_restored.png").exists()
+
+
+def test_results_are_looked_for_all_the_time(monkeypatch, tmp_path):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    monkeypatch.setattr(shared, "CLEANING", (0.05, 1800))
+    called = Event()
+    monkeypatch.setattr(shared, "delete_results", called.set)
+    shared.keep_clean()
+    assert called.wait(10)
+
+
+def test_a_figure_hears_of_its_own_calls_only(monkeypatch):
+    """The network is shared, and a figure that was cancelled must not stop the next visitor's run."""
+    from difface.space import paper
+
+    pipeline = shared.pipeline_for("tiny", scheduler="ddim")
+    other, heard = Thread(target=lambda: pipeline.unet(torch.zeros(1, 3, 64, 64), 5)), []
+
+    def drawn(*_, **__):
+        other.start()
+        other.join()
+        heard.append("others' calls are over")
+        pipeline.unet(torch.zeros(1, 3, 64, 64), 5)
+        raise InterruptedError
+
+    import eval.figures
+
+    monkeypatch.setitem(eval.figures.FIGURES, "4", drawn)
+    with pytest.raises(InterruptedError):
+        paper._draw("4", None, "tiny", "cpu", lambda *made: heard.append(made))
+    assert heard == ["others' calls are over", (1, 1)]
 
 
 def test_a_result_says_that_it_is_restored(monkeypatch, tmp_path):

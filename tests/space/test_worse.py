@@ -59,10 +59,19 @@ def test_an_emptied_field_leaves_the_preview_and_is_refused_by_the_button(face, 
 
 
 def test_an_emptied_slider_is_handed_over_and_others_are_checked():
-    slider = widgets.may_be_empty(gr.Slider(1, 5, 2))
+    slider = widgets.EmptySlider(1, 5, 2)
     assert slider.preprocess(None) is None and slider.preprocess(3) == 3
     with pytest.raises(gr.Error):
         slider.preprocess(9)
+
+
+def test_a_slider_that_an_event_has_changed_still_refuses_to_be_empty():
+    """Gradio makes such a component anew from its class and its arguments."""
+    slider = widgets.Slider(0, 1, 0.5, label="η", visible=False)
+    rebuilt = type(slider)(**{**slider.constructor_args, "visible": True})
+    assert rebuilt.get_block_name() == "slider" and rebuilt.preprocess(0.3) == 0.3
+    with pytest.raises(gr.Error, match="η is empty"):
+        rebuilt.preprocess(None)
 
 
 def test_downloads_say_what_they_are(face):
@@ -95,6 +104,21 @@ def test_another_seed_of_the_mask_leaves_what_is_painted_by_hand(face):
     assert mask(face, True, None, 3) == gr.skip()
     drawn = [mask(face, True, "irregular", seed)["layers"][0].tobytes() for seed in (3, 3, 4)]
     assert drawn[0] == drawn[1] != drawn[2]
+
+
+@pytest.mark.parametrize("side", [400, 600, 1000, 1500])
+def test_every_pixel_of_a_black_hole_is_missing(astronaut_face, tmp_path, side):
+    """Whatever the canvas shows: a black pixel that counted as known would be kept as black."""
+    picture = astronaut_face.resize((side, side), Image.Resampling.BICUBIC).point(lambda v: max(v, 1))
+    hole = (side // 3 + 1, side // 4 + 2, side // 2 + 5, side // 2 + 3)
+    picture.paste((0, 0, 0), hole)
+    picture.save(tmp_path / "holes.png")
+    sheet = inpaint.masker(64)(str(tmp_path / "holes.png"), True, "auto", 0)
+    sheet["layers"][0].save(tmp_path / "layer.png")
+    missing = inpaint._painted([str(tmp_path / "layer.png")], side, side)[0, 0]
+    inside = torch.zeros(side, side, dtype=torch.bool)
+    inside[hole[1] : hole[3], hole[0] : hole[2]] = True
+    assert missing[inside].all() and missing[~inside].float().mean() < 0.01
 
 
 def test_painted_layers_are_judged_unread(tmp_path):

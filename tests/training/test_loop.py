@@ -1,7 +1,9 @@
 """Training learns, resumes exactly, and says what is wrong."""
 
 import csv
+import json
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -110,3 +112,29 @@ def test_another_network_or_size_is_refused(faces, tmp_path):
         fit(small_unet(block_out_channels=(16, 48)), faces, loss, settings(steps=2), tmp_path / "out")
     with pytest.raises(TrainingError, match="16x16"):
         Faces(tmp_path / "faces", 64)
+
+
+def test_the_weights_are_written_whole_or_not_at_all(faces, tmp_path, monkeypatch):
+    model, folder = small_unet(), tmp_path / "out"
+    fit(model, faces, loss, settings(steps=1), folder)
+    before = (folder / "diffusion_pytorch_model.safetensors").read_bytes()
+
+    def full(self, directory, **_):
+        (Path(directory) / "diffusion_pytorch_model.safetensors").write_bytes(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(type(model), "save_pretrained", full)
+    with pytest.raises(OSError, match="No space"):
+        fit(small_unet(), faces, loss, settings(steps=2), folder)
+    assert (folder / "diffusion_pytorch_model.safetensors").read_bytes() == before
+    assert not list(folder.glob(".weights-*"))
+
+
+def test_a_resumed_run_takes_the_decay_that_is_asked_for_and_records_it(faces, tmp_path):
+    fit(small_unet(), faces, loss, settings(steps=3), tmp_path / "out", told={"p2_gamma": 0.5})
+    fit(small_unet(), faces, loss, settings(steps=30, ema_decay=0.0), tmp_path / "out", told={"p2_gamma": 0.5})
+    averaged = load_file(tmp_path / "out" / "diffusion_pytorch_model.safetensors")
+    last = torch.load(tmp_path / "out" / "checkpoint.pt", weights_only=True)["model"]
+    assert all(torch.equal(averaged[name], last[name]) for name in averaged)  # decay 0: the average is the last weights
+    record = json.loads((tmp_path / "out" / "settings.json").read_text())
+    assert record["p2_gamma"] == 0.5 and record["ema_decay"] == 0.0

@@ -1,0 +1,189 @@
+"""Parts that several tabs have: a picture to choose, the sliders, what a run shows, and Cancel."""
+
+import html
+from collections.abc import Callable
+from pathlib import Path
+
+import gradio as gr
+
+from difface.space.running import Step
+from difface.space.shared import MAX_SEED
+
+MIN_START = 60
+"""Smallest N on the page: every other field's values fit below it."""
+SOURCES = ["upload", "webcam", "clipboard"]
+
+
+def picture(label: str, examples: Path, elem_id: str, height: int = 320) -> gr.Image:
+    """Where a picture is chosen, and examples below.
+
+    Args:
+        label: of the field.
+        examples: folder of PNG files to click on; may be empty or missing.
+        elem_id: of the field; "-examples" is added for the examples'.
+        height: in pixels.
+    """
+    face = gr.Image(
+        label=label,
+        type="filepath",
+        image_mode=None,
+        sources=SOURCES,
+        height=height,
+        elem_id=elem_id,
+        elem_classes="upload",
+    )
+    # The file is handed over unread, so that `difface.images` judges it: bad files end in its one line.
+    # (Gradio rebuilds a component whose properties an event updates; events give this one values only.)
+    face.preprocess = lambda upload: upload.path if upload else None
+    samples = [[str(path)] for path in sorted(examples.glob("*.png"))]
+    if samples:
+        thumbnail = gr.Image(render=False)
+        dataset = gr.Dataset(
+            label="Examples",
+            components=[thumbnail],
+            samples=samples,
+            samples_per_page=12,
+            elem_id=f"{elem_id}-examples",
+        )
+        # A clicked example is the thumbnail's own file, which the cleaning of old uploads must not take away. It asks the
+        # parts of the page what to keep, and the thumbnail is none.
+        face.keep_in_cache |= thumbnail.keep_in_cache
+        dataset.click(
+            lambda sample: sample[0],
+            dataset,
+            face,
+            api_name=f"{elem_id}_example",
+            api_visibility="private",
+            queue=False,
+            show_progress="hidden",
+        )
+    return face
+
+from gradio.events import Dependency
+
+class Slider(gr.Slider):
+    """A slider whose emptied number box is refused in one line."""
+
+    def preprocess(self, payload: float | None) -> float:
+        """The number; a method, for Gradio rebuilds a component whose properties an event updates."""
+        if payload is None:
+            raise gr.Error(
+                f"{self.label} is empty; a number in {self.minimum:g}..{self.maximum:g} is accepted: type one.",
+                print_exception=False,
+            )
+        return super().preprocess(payload)
+
+    def get_block_name(self) -> str:
+        """Its name on the page."""
+        return "slider"
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
+
+
+class EmptySlider(Slider):
+    """A slider that hands over None where its number box is empty, as it is while one types another number."""
+
+    def preprocess(self, payload: float | None) -> float | None:
+        """The number, or None."""
+        return None if payload is None else super().preprocess(payload)
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
+
+
+def aligned() -> gr.Checkbox:
+    """Whether a picture is one aligned face."""
+    return gr.Checkbox(
+        False,
+        label="Already aligned",
+        info="Take the picture as it is. Otherwise the largest face is found and cut out.",
+    )
+
+
+def start(begin_index: int) -> gr.Slider:
+    """N, at first `begin_index`."""
+    return Slider(
+        MIN_START,
+        1000,
+        begin_index,
+        step=10,
+        precision=0,
+        label="N: from fidelity (left) to realism (right)",
+        info="Small N keeps close to the picture; large N looks better and invents more.",
+    )
+
+
+def seed() -> gr.Number:
+    """The seed."""
+    return gr.Number(
+        0, label="Seed", info="Another seed draws other details.", precision=0, minimum=0, maximum=MAX_SEED
+    )
+
+
+def buttons(text: str, elem_id: str) -> tuple[gr.Button, gr.Button]:
+    """The button that starts a run, and Cancel."""
+    with gr.Row(elem_classes="buttons"):
+        run = gr.Button(text, variant="primary", elem_id=elem_id, scale=3, min_width=140)
+        cancel = gr.Button("Cancel", elem_id=f"{elem_id}-cancel", scale=1, min_width=90)
+    return run, cancel
+
+
+def status(elem_id: str) -> gr.HTML:
+    """Where a run says how far it is and what came out."""
+    return gr.HTML(elem_id=elem_id, elem_classes="status", padding=False)
+
+
+def note(*sentences: str) -> str:
+    """Sentences for a `status`, which screen readers read out."""
+    return f'<div role="status">{html.escape(" ".join(filter(None, sentences)))}</div>'
+
+
+def under_way(what: str, step: Step | None = None) -> str:
+    """A progress bar for a `status`, with the time left once that is known."""
+    text = html.escape(what)
+    if step is None:
+        return f'<div role="status"><progress aria-label="{text}"></progress><p>{text} …</p></div>'
+    left = f"about {step.seconds:.0f} s left" if step.seconds >= 1 else "nearly done"
+    bar = f'<progress aria-label="{text}" max="{step.total}" value="{step.done}"></progress>'
+    return f"<div>{bar}<p>{text}: {step.done} of {step.total}, {left}</p></div>"
+
+
+def after(run: gr.events.Dependency, cancel: gr.Button, shown: gr.HTML, download: gr.DownloadButton | None = None):
+    """What follows a run: the file can be fetched, a failure or Cancel leaves no progress bar behind.
+
+    Args:
+        run: the event.
+        cancel: its button.
+        shown: its `status`.
+        download: enabled by success, and not after a failure or Cancel, which leave no file.
+    """
+    name = run["api_name"]
+    quiet = dict(api_visibility="private", queue=False, show_progress="hidden")
+    if download is not None:
+        run.success(lambda: gr.update(interactive=True), None, download, api_name=f"{name}_enable", **quiet)
+    ended = [shown, download] if download is not None else [shown]
+    run.failure(_no_bar("Nothing was made.", len(ended)), shown, ended, api_name=f"{name}_failed", **quiet)
+    cancel.click(
+        _no_bar("Cancelled; what is shown is unfinished.", len(ended)),
+        shown,
+        ended,
+        cancels=run,
+        api_name=f"{name}_cancel",
+        **quiet,
+    )
+
+
+def _no_bar(text: str, outputs: int) -> Callable[[str | None], list]:
+    """A function that replaces a progress bar by a text and disables the download, and leaves what is finished."""
+
+    def end(shown: str | None) -> list:
+        if not shown or "<progress" not in shown:
+            return [gr.skip()] * outputs
+        return [note(text), gr.update(interactive=False)][:outputs]
+
+    return end
