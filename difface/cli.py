@@ -264,7 +264,7 @@ def inpaint(
     start, eta = START if start is None else start, ETA if eta is None else eta
     files = images.find(inputs)
     answers = tuple(f"_s{k + 1}" for k in range(samples)) if samples > 1 else ("",)
-    _check_targets(files, output, answers, others=() if mask == "auto" else images.find([Path(mask)]))
+    _check_targets(files, output, answers, others=_mask_files(mask))
     _seeds(seed, samples)  # refused, if they must be, before anything is loaded
     chain(build_scheduler(scheduler), start, steps, eta, Masked(torch.zeros(1, 1, 8, 8), rule, gamma))
     find_mask = _mask_source(mask)
@@ -289,6 +289,12 @@ def inpaint(
                 images.write(filled, output / f"{file.stem}{answers[k]}.png", text)
 
     _each(files, work)
+
+
+def _mask_files(given: str) -> list[Path]:
+    """The files that --mask names."""
+    place = Path(given)
+    return sorted(place.iterdir()) if place.is_dir() else [place]
 
 
 def _mask_source(given: str) -> Callable:

@@ -268,6 +268,8 @@ def best_profile() -> str:
 
 
 def _can_be_had(name: str) -> bool:
+    if weights.is_converted(name):
+        return True
     try:
         return bool(weights.find(name))
     except WeightError:

@@ -13,7 +13,6 @@ MIN_START = 60
 """Smallest N on the page: every other field's values fit below it."""
 SOURCES = ["upload", "webcam", "clipboard"]
 
-
 def picture(label: str, examples: Path, elem_id: str, height: int = 320) -> gr.Image:
     """Where a picture is chosen, and examples below.
 
@@ -59,8 +58,6 @@ def picture(label: str, examples: Path, elem_id: str, height: int = 320) -> gr.I
         )
     return face
 
-from gradio.events import Dependency
-
 class Slider(gr.Slider):
     """A slider whose emptied number box is refused in one line."""
 
@@ -76,12 +73,14 @@ class Slider(gr.Slider):
     def get_block_name(self) -> str:
         """Its name on the page."""
         return "slider"
-    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from collections.abc import Callable, Sequence
+    from typing import TYPE_CHECKING, Any, Literal
+
     from gradio.blocks import Block
+
     if TYPE_CHECKING:
         from gradio.components import Timer
         from gradio.components.base import Component
-
 
 class EmptySlider(Slider):
     """A slider that hands over None where its number box is empty, as it is while one types another number."""
@@ -89,12 +88,14 @@ class EmptySlider(Slider):
     def preprocess(self, payload: float | None) -> float | None:
         """The number, or None."""
         return None if payload is None else super().preprocess(payload)
-    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from collections.abc import Callable, Sequence
+    from typing import TYPE_CHECKING, Any, Literal
+
     from gradio.blocks import Block
+
     if TYPE_CHECKING:
         from gradio.components import Timer
         from gradio.components.base import Component
-
 
 def aligned() -> gr.Checkbox:
     """Whether a picture is one aligned face."""
@@ -103,7 +104,6 @@ def aligned() -> gr.Checkbox:
         label="Already aligned",
         info="Take the picture as it is. Otherwise the largest face is found and cut out.",
     )
-
 
 def start(begin_index: int) -> gr.Slider:
     """N, at first `begin_index`."""
@@ -117,13 +117,11 @@ def start(begin_index: int) -> gr.Slider:
         info="Small N keeps close to the picture; large N looks better and invents more.",
     )
 
-
 def seed() -> gr.Number:
     """The seed."""
     return gr.Number(
         0, label="Seed", info="Another seed draws other details.", precision=0, minimum=0, maximum=MAX_SEED
     )
-
 
 def buttons(text: str, elem_id: str) -> tuple[gr.Button, gr.Button]:
     """The button that starts a run, and Cancel."""
@@ -132,16 +130,13 @@ def buttons(text: str, elem_id: str) -> tuple[gr.Button, gr.Button]:
         cancel = gr.Button("Cancel", elem_id=f"{elem_id}-cancel", scale=1, min_width=90)
     return run, cancel
 
-
 def status(elem_id: str) -> gr.HTML:
     """Where a run says how far it is and what came out."""
     return gr.HTML(elem_id=elem_id, elem_classes="status", padding=False)
 
-
 def note(*sentences: str) -> str:
     """Sentences for a `status`, which screen readers read out."""
     return f'<div role="status">{html.escape(" ".join(filter(None, sentences)))}</div>'
-
 
 def under_way(what: str, step: Step | None = None) -> str:
     """A progress bar for a `status`, with the time left once that is known."""
@@ -151,7 +146,6 @@ def under_way(what: str, step: Step | None = None) -> str:
     left = f"about {step.seconds:.0f} s left" if step.seconds >= 1 else "nearly done"
     bar = f'<progress aria-label="{text}" max="{step.total}" value="{step.done}"></progress>'
     return f"<div>{bar}<p>{text}: {step.done} of {step.total}, {left}</p></div>"
-
 
 def after(run: gr.events.Dependency, cancel: gr.Button, shown: gr.HTML, download: gr.DownloadButton | None = None):
     """What follows a run: the file can be fetched, a failure or Cancel leaves no progress bar behind.
@@ -176,7 +170,6 @@ def after(run: gr.events.Dependency, cancel: gr.Button, shown: gr.HTML, download
         api_name=f"{name}_cancel",
         **quiet,
     )
-
 
 def _no_bar(text: str, outputs: int) -> Callable[[str | None], list]:
     """A function that replaces a progress bar by a text and disables the download, and leaves what is finished."""

@@ -1,7 +1,7 @@
 """Weights: what exists (`CATALOG`), where it is (`find`, `fetch`), and official checkpoints as diffusers folders (`convert`)."""
 
 from difface.weights.catalog import CATALOG, Weight, lookup
-from difface.weights.convert import ConversionError, convert, converted
+from difface.weights.convert import ConversionError, convert, converted, is_converted
 from difface.weights.download import cache_folder, fetch, find, find_any
 from difface.weights.formats import WeightError, WeightMissing, WeightRefused, check_format, load_state_dict
 
@@ -19,6 +19,7 @@ __all__ = [
     "fetch",
     "find",
     "find_any",
+    "is_converted",
     "load_state_dict",
     "lookup",
 ]

@@ -111,6 +111,11 @@ def converted(name: str, kind: str, image_size: int | None = None) -> Path:
     return folder
 
 
+def is_converted(name: str) -> bool:
+    """Whether a catalogued checkpoint has been converted, so that its file is not needed any more."""
+    return any((cache_folder() / "converted").glob(f"{Path(name).stem}*/config.json"))
+
+
 # The diffusion prior: guided-diffusion's UNet -> `UNet`.
 
 _UNET_LEAVES = {

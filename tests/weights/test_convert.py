@@ -11,7 +11,16 @@ from torch.nn import functional as F
 
 from difface.models.estimator import FaceEstimator
 from difface.models.unet import UNet
-from difface.weights import CATALOG, ConversionError, Weight, WeightMissing, WeightRefused, convert, converted
+from difface.weights import (
+    CATALOG,
+    ConversionError,
+    Weight,
+    WeightMissing,
+    WeightRefused,
+    convert,
+    converted,
+    is_converted,
+)
 
 FULL_SIZE = ["prior_ffhq512", "prior_ffhq256", "prior_imagenet256", "estimator_swinir512", "estimator_lama256"]
 
@@ -513,7 +522,9 @@ def test_a_catalogued_checkpoint_is_converted_once(tmp_path, monkeypatch):
     with pytest.raises(WeightMissing):
         converted("net.pth", "unet")
     torch.save(state, own / "net.pth")
+    assert not is_converted("net.pth")
     folder = converted("net.pth", "unet")
+    assert is_converted("net.pth") and not is_converted("other.pth")
     assert cache in folder.parents
     (own / "net.pth").unlink()
     assert converted("net.pth", "unet") == folder
