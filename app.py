@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Event
 
 import gradio as gr
 
@@ -61,7 +62,7 @@ def main() -> None:
     with own_folder():
         fetch_detector()
         page = build(profile)
-        keep_clean()
+        keep_clean(Event())
         if spaces is None:  # ZeroGPU lends its GPU to requests only
             warm_up(profile)
         try:

@@ -342,7 +342,9 @@ def degrade(
     fixed = Degradation(scale, sigma_x, sigma_y, theta, noise, jpeg)
     files = images.find(inputs)
     _check_targets(files, output)
-    _check_targets(files, output, suffix=".json", others=(file.with_suffix(".json") for file in files))
+    _check_targets(
+        files, output, suffix=".json", others=filter(Path.exists, (file.with_suffix(".json") for file in files))
+    )
 
     def work(group: list[Path], pictures: list) -> None:
         hq = images.to_tensors(pictures)[0]

@@ -332,7 +332,7 @@ def chain(
     """The scheduler of a call with its timesteps set, all arguments checked; it takes no network.
 
     Args:
-        scheduler: changed in place.
+        scheduler: may be changed in place; the one that is returned is to be used.
         begin_index: N.
         num_inference_steps, eta, constraint, official_start: as for a call of `DifFacePipeline`.
 

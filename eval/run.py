@@ -22,6 +22,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
 from rich.progress import track
 
 from difface import images
@@ -114,7 +115,8 @@ class Runner:
         All processes call this together; the first measures while the others wait.
         """
         setting = replace(setting, official_start=False)
-        machine = f"{_device_name(self.device)}-{torch.get_num_threads()}-{self.dtype}"
+        name = _device_name(self.device)
+        machine = broadcast_object_list([f"{self._device_type}-{name}-{torch.get_num_threads()}-{self.dtype}"])[0]
         path = self.root / "runtime" / f"{setting.name}-{_short(setting.record())}-{_slug(machine)}.json"
         self.state.wait_for_everyone()
         if self.state.is_main_process and not path.exists():
@@ -212,7 +214,7 @@ class Runner:
             raise NotApplicable(f"{dataset.name} has no masks")
         for batch in self._track(self._batches(dataset.items), f"{metric} of {method.name}"):
             restored = torch.stack([self._result(dataset, method, item) for item in batch]).to(self.scoring_device)
-            if isinstance(scorer, PairMetric):
+            if isinstance(scorer, PairMetric | HolePSNR):
                 truth = torch.stack([read(item.hq) for item in batch]).to(self.scoring_device)
             if isinstance(scorer, HolePSNR):
                 scorer.update(restored, truth, torch.cat([read_mask(item.mask) for item in batch]))

@@ -82,7 +82,7 @@ def report(train: Path, test: Path, output: Path, limit: int | None = None, dtyp
         degrees and FD identity) and `samples` (see `eval.prior_samples`).
     """
     known, files = images.find([train]), images.find([test])[:limit]
-    done = _resumed(output, _fingerprint(known + files, dtype), dtype)
+    done = _resumed(output, _fingerprint(known, files, dtype), dtype)
     truth = torch.cat([_read(file) for file in files])
     reference = FrechetIdentity()
     for file in track(known, "reference"):
@@ -119,13 +119,13 @@ def _read(file: Path) -> torch.Tensor:
     return images.to_tensors(images.read(file))[0][None]
 
 
-def _fingerprint(files: list[Path], dtype: str) -> str:
+def _fingerprint(known: list[Path], test: list[Path], dtype: str) -> str:
     """Digest of the embedded weights, their type and the faces, by names and bytes."""
     weights = [
         profiles.ASSETS / "tiny" / name / "diffusion_pytorch_model.safetensors" for name in ("srcnn", "swinir", "unet")
     ]
-    digest = hashlib.sha256(dtype.encode())
-    for file in weights + files:
+    digest = hashlib.sha256(f"{dtype} {len(known)}".encode())
+    for file in weights + known + test:
         digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -255,6 +255,8 @@ def test_masks_and_parameters_are_not_overwritten(run, face, tmp_path):
     status, errors = run("degrade", tmp_path / "photo.jpg", "-o", tmp_path)
     assert status == 2 and "photo.json would be overwritten" in errors[0]
     assert (tmp_path / "photo.json").read_text() == "mine" and not (tmp_path / "photo.png").exists()
+    (tmp_path / "photo.json").unlink()
+    assert run("degrade", tmp_path / "photo.jpg", "-o", tmp_path) == (0, [])
 
 
 @pytest.mark.parametrize(

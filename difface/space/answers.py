@@ -26,7 +26,7 @@ def tab(profile: profiles.Profile, examples: Path) -> None:
             face = widgets.picture("A face", examples, "answers-face")
             aligned = widgets.aligned()
             run, cancel = widgets.buttons("Make answers", "answer")
-            count = widgets.Slider(2, MOST, 4, step=1, label="Answers", precision=0)
+            count = widgets.slider(2, MOST, 4, step=1, label="Answers", precision=0)
             start = widgets.start(profile.begin_index)
             with gr.Accordion("Advanced", open=False):
                 seed = widgets.seed()

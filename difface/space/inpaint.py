@@ -146,7 +146,7 @@ def _advanced() -> tuple[gr.Number, list[gr.components.Component]]:
         )
         start = widgets.start(START)
         steps = gr.Dropdown(DDIM_STEPS, value=STEPS, label="DDIM steps", info="Those below N are taken.")
-        eta = widgets.Slider(0, 1, ETA, step=0.05, label="η", info="Fresh noise per step: 0 is none (DDIM), 1 is DDPM.")
+        eta = widgets.slider(0, 1, ETA, step=0.05, label="η", info="Fresh noise per step: 0 is none (DDIM), 1 is DDPM.")
         composite = gr.Checkbox(
             True, label="Composite", info="Put the picture's own pixels back where they are known.", elem_id="composite"
         )
@@ -237,7 +237,7 @@ def _sheet(crop: Image.Image, missing: torch.Tensor | None) -> dict:
 
 def _fitted(missing: torch.Tensor, height: int, width: int) -> torch.Tensor:
     """A mask at the canvas's size; where that is smaller, a pixel of it is missing if any that it stands for is."""
-    if height < missing.shape[2]:
+    if height < missing.shape[2] or width < missing.shape[3]:
         return functional.adaptive_max_pool2d(missing, (height, width))
     return functional.interpolate(missing, (height, width), mode="nearest")
 

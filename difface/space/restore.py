@@ -59,23 +59,20 @@ def _advanced(profile: profiles.Profile) -> list[gr.components.Component]:
     """The settings that most visitors leave alone, in the order in which `restore` takes them."""
     with gr.Accordion("Advanced", open=False):
         scheduler = gr.Dropdown(SCHEDULERS, value="dpm++", label="Sampler")
-        calls = widgets.Slider(2, 50, FAST_CALLS, step=1, label="Network calls", info="Five are enough.", precision=0)
-        steps = gr.Dropdown(
-            DDIM_STEPS,
-            value=DEFAULT_STEPS,
-            visible=False,
-            label="DDIM steps",
-            info="Of the whole chain of 1000; those below N are taken, so N = 400 and 250 steps make 100 network calls.",
-        )
-        eta = widgets.Slider(
-            0,
-            1,
-            DEFAULT_ETA,
-            step=0.05,
-            visible=False,
-            label="η",
-            info="Fresh noise per step: 0 is none (DDIM), 1 is DDPM.",
-        )
+        with gr.Column() as of_solvers:
+            calls = widgets.slider(
+                2, 50, FAST_CALLS, step=1, label="Network calls", info="Five are enough.", precision=0
+            )
+        with gr.Column(visible=False) as of_ddim:
+            steps = gr.Dropdown(
+                DDIM_STEPS,
+                value=DEFAULT_STEPS,
+                label="DDIM steps",
+                info="Of the whole chain of 1000; those below N are taken, so N = 400 and 250 steps make 100 network calls.",
+            )
+            eta = widgets.slider(
+                0, 1, DEFAULT_ETA, step=0.05, label="η", info="Fresh noise per step: 0 is none (DDIM), 1 is DDPM."
+            )
         estimator = gr.Dropdown(
             list(profile.estimators), label="Estimator", info="The network that makes the rough estimate."
         )
@@ -83,7 +80,7 @@ def _advanced(profile: profiles.Profile) -> list[gr.components.Component]:
     scheduler.change(
         _fit_fields,
         scheduler,
-        [calls, steps, eta],
+        [of_solvers, of_ddim, eta],
         api_name="fit_fields",
         api_visibility="private",
         queue=False,
@@ -92,10 +89,10 @@ def _advanced(profile: profiles.Profile) -> list[gr.components.Component]:
     return [scheduler, calls, steps, eta, estimator, seed]
 
 
-def _fit_fields(scheduler: str) -> tuple[dict, dict, dict]:
-    """Show the fields that a sampler has; one that is hidden goes back to its default."""
+def _fit_fields(scheduler: str) -> tuple[dict, dict, float]:
+    """Show the fields that a sampler has; eta, which others refuse, goes back to its default."""
     is_ddim = scheduler == "ddim"
-    return gr.update(visible=not is_ddim), gr.update(visible=is_ddim), gr.update(visible=is_ddim, value=DEFAULT_ETA)
+    return gr.update(visible=not is_ddim), gr.update(visible=is_ddim), DEFAULT_ETA
 
 
 def _outputs() -> tuple[list[gr.components.Component], gr.DownloadButton]:

@@ -8,6 +8,7 @@ from queue import Empty, SimpleQueue
 from threading import Event, Lock
 from typing import Generic, TypeVar
 
+import gradio as gr
 import torch
 
 from difface import DifFacePipeline
@@ -16,6 +17,9 @@ from difface.memory import is_out_of_memory
 T = TypeVar("T")
 EVERY = 0.4
 """Least seconds before and between pictures of a run that is shown live; drawing them takes time, too."""
+
+LONGEST = 1.0
+"""Most seconds without a word: a generator can be closed where it yields only."""
 
 _working = Lock()
 
@@ -36,6 +40,9 @@ class Step:
     x0_hat: torch.Tensor | None = None
 
 
+NOTHING_NEW = Step(0, 0, 0)
+
+
 class Stopped(Exception):
     """Raised inside a run that nobody waits for any more."""
 
@@ -52,8 +59,11 @@ class Run(Generic[T]):
         self.work, self.stop = work, Event()
         self.reports: SimpleQueue[Step | None] = SimpleQueue()
 
-    def steps(self, view: Callable[[Step], tuple]) -> Iterator[tuple]:
-        """`view` of what was reported, at most one every `EVERY` seconds and always the newest; ends with the work."""
+    def steps(self, view: Callable[[Step], tuple]) -> Iterator[tuple | dict]:
+        """`view` of what was reported, at most one every `EVERY` seconds and always the newest; ends with the work.
+
+        In a long step, and while another run works, it yields `gr.skip()`, which changes nothing on the page.
+        """
         self.began = time.perf_counter()
         pool = ThreadPoolExecutor(1)
         try:
@@ -61,7 +71,9 @@ class Run(Generic[T]):
             self.future.add_done_callback(lambda _: self.reports.put(None))
             shown = self.began
             while (step := self._newest()) is not None:
-                if time.perf_counter() - shown >= EVERY:
+                if step is NOTHING_NEW:
+                    yield gr.skip()
+                elif time.perf_counter() - shown >= EVERY:
                     yield view(step)
                     shown = time.perf_counter()
         finally:
@@ -87,7 +99,10 @@ class Run(Generic[T]):
         self.reports.put(Step(done, total, seconds, x0_hat))
 
     def _newest(self) -> Step | None:
-        step = self.reports.get()
+        try:
+            step = self.reports.get(timeout=LONGEST)
+        except Empty:
+            return NOTHING_NEW
         try:
             while step is not None:
                 step = self.reports.get_nowait()

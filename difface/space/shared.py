@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 
 import gradio as gr
 import requests
@@ -230,17 +230,16 @@ def delete_results(age: float = CLEANING[1]) -> None:
     Gradio does so with uploads, but forgets the files of a component whose properties an event has updated.
     """
     for old in Path(gr.utils.get_upload_folder()).glob("result-*"):
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # gone already, or being sent: next time
             if time.time() - old.stat().st_mtime >= age:
                 shutil.rmtree(old)
 
 
-def keep_clean() -> Thread:
-    """`delete_results` every `CLEANING[0]` seconds, in the background, as long as the server runs."""
+def keep_clean(ended: Event) -> Thread:
+    """`delete_results` every `CLEANING[0]` seconds, in the background, until the server has `ended`."""
 
     def work() -> None:
-        while True:
-            time.sleep(CLEANING[0])
+        while not ended.wait(CLEANING[0]):
             delete_results()
 
     return _in_background(work, "cleaning")

@@ -60,29 +60,28 @@ def picture(label: str, examples: Path, elem_id: str, height: int = 320) -> gr.I
     return face
 
 
-class Slider(gr.Slider):
-    """A slider whose emptied number box is refused in one line."""
+def slider(*arguments, **options) -> gr.Slider:
+    """A `gr.Slider` whose emptied number box is refused in one line. Events must not change its properties (see `picture`)."""
+    made = gr.Slider(*arguments, **options)
+    checked = made.preprocess
 
-    def preprocess(self, payload: float | None) -> float:
-        """The number; a method, for Gradio rebuilds a component whose properties an event updates."""
-        if payload is None:
+    def preprocess(value: float | None) -> float:
+        if value is None:
             raise gr.Error(
-                f"{self.label} is empty; a number in {self.minimum:g}..{self.maximum:g} is accepted: type one.",
+                f"{made.label} is empty; a number in {made.minimum:g}..{made.maximum:g} is accepted: type one.",
                 print_exception=False,
             )
-        return super().preprocess(payload)
+        return checked(value)
 
-    def get_block_name(self) -> str:
-        """Its name on the page."""
-        return "slider"
+    made.preprocess = preprocess
+    return made
 
 
-class EmptySlider(Slider):
-    """A slider that hands over None where its number box is empty, as it is while one types another number."""
-
-    def preprocess(self, payload: float | None) -> float | None:
-        """The number, or None."""
-        return None if payload is None else super().preprocess(payload)
+def may_be_empty(slider: gr.Slider) -> gr.Slider:
+    """The slider, which now hands over None where its number box is empty, as it is while one types another number."""
+    checked = slider.preprocess
+    slider.preprocess = lambda value: None if value is None else checked(value)
+    return slider
 
 
 def aligned() -> gr.Checkbox:
@@ -96,7 +95,7 @@ def aligned() -> gr.Checkbox:
 
 def start(begin_index: int) -> gr.Slider:
     """N, at first `begin_index`."""
-    return Slider(
+    return slider(
         MIN_START,
         1000,
         begin_index,

@@ -99,17 +99,18 @@ def tab(profile: profiles.Profile) -> None:
     invent.click(inventor(profile.name), seed, face, api_name="invent", **shared.QUEUE)
 
 
-def _sliders(ranges: Ranges) -> list[widgets.EmptySlider]:
+def _sliders(ranges: Ranges) -> list[gr.Slider]:
     """The parameters of Eq. 17, in its order."""
     scale, sigma = ranges.grid_scale[-1], ranges.sigma[1]
-    return [
-        widgets.EmptySlider(1, scale, ranges.grid_scale[4], step=0.5, label="s: made smaller by this factor"),
-        widgets.EmptySlider(0, sigma, sigma / 3, step=0.1, label="σ₁: blur along one axis (pixels)"),
-        widgets.EmptySlider(0, sigma, sigma / 3, step=0.1, label="σ₂: blur along the other"),
-        widgets.EmptySlider(-180, 180, 0, step=15, label="Angle of the blur (degrees)"),
-        widgets.EmptySlider(0, 30, 5, step=1, label="δ: noise (grey levels of 255)"),
-        widgets.EmptySlider(5, 100, 60, step=1, label="q: JPEG quality"),
+    sliders = [
+        gr.Slider(1, scale, ranges.grid_scale[4], step=0.5, label="s: made smaller by this factor"),
+        gr.Slider(0, sigma, sigma / 3, step=0.1, label="σ₁: blur along one axis (pixels)"),
+        gr.Slider(0, sigma, sigma / 3, step=0.1, label="σ₂: blur along the other"),
+        gr.Slider(-180, 180, 0, step=15, label="Angle of the blur (degrees)"),
+        gr.Slider(0, 30, 5, step=1, label="δ: noise (grey levels of 255)"),
+        gr.Slider(5, 100, 60, step=1, label="q: JPEG quality"),
     ]
+    return [widgets.may_be_empty(slider) for slider in sliders]
 
 
 def worsener(size: int) -> Callable:

@@ -1,6 +1,7 @@
 """The training loop that the prior and the estimators share: AdamW, EMA, bfloat16, checkpoints, exact resume."""
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -283,6 +284,8 @@ def _out_of_time(accelerator: Accelerator, started: float, minutes: float) -> bo
 def _finish(state: State, settings: Settings, per_step: int, output: Path, told: dict) -> None:
     """Write the checkpoint, the averaged weights and what was done, each file whole or not at all."""
     state.save(output / CHECKPOINT)
+    for left in output.glob(".weights-*"):  # of a run that was killed just here
+        shutil.rmtree(left)
     with state.averaged() as averaged, TemporaryDirectory(dir=output, prefix=".weights-") as scratch:
         averaged.save_pretrained(scratch)
         for file in Path(scratch).iterdir():

@@ -5,9 +5,9 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from difface import profiles
+from difface import images, profiles
 from eval.figures import FIGURES, Faces, default_faces, read_faces, save
-from eval.figures.faces import Folder
+from eval.figures.faces import Reference
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def draw(
         raise ValueError(f"figure '{unknown.pop()}' is not drawn here; {', '.join([*FIGURES, *GROUPS])} are accepted.")
     given: dict[str, object] = {"steps": steps, "others": others or None, "metrics": metrics or None}
     if reference:
-        given["reference"] = Folder(reference, profiles.profile(profile).size)
+        given["reference"] = Reference(tuple(images.find([reference])), profiles.profile(profile).size)
     faces = faces_of(profile, data, lq, limit)
     for one in numbers:
         if number == "all" and one in INPAINTING and not profiles.profile(profile).inpainting:

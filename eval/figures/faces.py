@@ -124,22 +124,21 @@ def read_results(folder: Path, names: tuple[str, ...], size: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Folder:
-    """All pictures of a folder, read batch by batch whenever they are asked for: there may be 70,000.
+class Reference:
+    """Pictures, read batch by batch whenever they are asked for: there may be 70,000.
 
     Attributes:
-        folder: where they are.
+        files: the pictures.
         size: side in pixels that each is fitted to.
     """
 
-    folder: Path
+    files: tuple[Path, ...]
     size: int
 
     def __iter__(self) -> Iterator[Tensor]:
         """(B, 3, size, size) in [0, 1]."""
-        files = images.find([self.folder])
-        for first in range(0, len(files), BATCH):
-            pictures = [images.to_tensors(images.read(file))[0] for file in files[first : first + BATCH]]
+        for first in range(0, len(self.files), BATCH):
+            pictures = [images.to_tensors(images.read(file))[0] for file in self.files[first : first + BATCH]]
             yield torch.stack([images.fit_square(picture, self.size) for picture in pictures])
 
 

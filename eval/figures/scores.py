@@ -50,7 +50,7 @@ def reason(error: Exception) -> str:
 
 
 class Scorer:
-    """Scores sets of pictures by several metrics; the references of set metrics are read once.
+    """Scores sets of pictures by several metrics; the reference is read once for each metric of sets.
 
     Args:
         names: of `difface.metrics.METRICS`.

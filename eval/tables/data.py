@@ -36,7 +36,7 @@ def datasets(
         The paper's block, None in tables of one block -> its set.
     """
     if number not in KINDS:
-        blocks = [PAPER_BLOCKS.get(spec.partition("=")[0]) for spec in specs]
+        blocks = [PAPER_BLOCKS.get(spec.partition("=")[0]) if "=" in spec else None for spec in specs]
         if len(set(blocks)) < len(blocks):
             raise ValueError(
                 f"two of --data {', '.join(specs)} stand for the same block of the table; one each of lfw=DIR, webphoto=DIR, "

@@ -36,8 +36,6 @@ def test_report(onnx, tmp_path, monkeypatch):
     for changed in ("test", "train"):  # other faces of the same names, or another reference
         picture = images.read(tmp_path / changed / "0.png")
         images.write(images.to_pil(torch.rand(3, 64, 64)), tmp_path / changed / "0.png")
-        with pytest.raises(ZeroDivisionError):
-            tiny_report.report(tmp_path / "train", tmp_path / "test", tmp_path / f"{changed}.json")
         (tmp_path / f"{changed}.json").write_text(output.read_text())
         with pytest.raises(ZeroDivisionError):
             tiny_report.report(tmp_path / "train", tmp_path / "test", tmp_path / f"{changed}.json")

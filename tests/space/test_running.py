@@ -3,6 +3,7 @@
 import threading
 import time
 
+import gradio as gr
 import pytest
 import torch
 
@@ -63,17 +64,14 @@ def test_closing_waits_for_no_step_and_the_next_run_for_the_last(monkeypatch):
 
 
 def test_a_run_that_was_closed_while_it_waited_never_starts(monkeypatch):
-    monkeypatch.setattr(running, "EVERY", 0)
+    monkeypatch.setattr(running, "LONGEST", 0.05)
     started = []
     run = running.Run(lambda report: started.append(1))
     with running._working:
         steps = run.steps(lambda step: step)
-        waiting = threading.Thread(target=lambda: next(steps, None))
-        waiting.start()
-        time.sleep(0.1)
-        run.stop.set()
-    waiting.join(20)
-    assert not started and isinstance(run.future.exception(20), running.Stopped)
+        assert next(steps) == gr.skip()
+        steps.close()
+    assert isinstance(run.future.exception(20), running.Stopped) and not started
 
 
 def test_an_error_of_the_work_is_that_of_the_result():

@@ -134,8 +134,12 @@ def test_results_are_looked_for_all_the_time(monkeypatch, tmp_path):
     monkeypatch.setattr(shared, "CLEANING", (0.05, 1800))
     called = Event()
     monkeypatch.setattr(shared, "delete_results", called.set)
-    shared.keep_clean()
+    ended = Event()
+    thread = shared.keep_clean(ended)
     assert called.wait(10)
+    ended.set()
+    thread.join(10)
+    assert not thread.is_alive()
 
 
 def test_a_figure_hears_of_its_own_calls_only(monkeypatch):

@@ -9,7 +9,8 @@ pytest.importorskip("gradio", reason="gradio is not installed")
 import gradio as gr
 
 from difface import images
-from difface.space import inpaint, page, shared, widgets, worse
+from difface.pipeline import DEFAULT_ETA
+from difface.space import inpaint, page, restore, shared, widgets, worse
 
 SETTINGS = dict(scale=2, sigma_1=1, sigma_2=1, angle=0, noise=5, quality=60, seed=0)
 
@@ -59,19 +60,18 @@ def test_an_emptied_field_leaves_the_preview_and_is_refused_by_the_button(face, 
 
 
 def test_an_emptied_slider_is_handed_over_and_others_are_checked():
-    slider = widgets.EmptySlider(1, 5, 2)
+    slider = widgets.may_be_empty(gr.Slider(1, 5, 2))
     assert slider.preprocess(None) is None and slider.preprocess(3) == 3
     with pytest.raises(gr.Error):
         slider.preprocess(9)
 
 
-def test_a_slider_that_an_event_has_changed_still_refuses_to_be_empty():
-    """Gradio makes such a component anew from its class and its arguments."""
-    slider = widgets.Slider(0, 1, 0.5, label="η", visible=False)
-    rebuilt = type(slider)(**{**slider.constructor_args, "visible": True})
-    assert rebuilt.get_block_name() == "slider" and rebuilt.preprocess(0.3) == 0.3
-    with pytest.raises(gr.Error, match="η is empty"):
-        rebuilt.preprocess(None)
+def test_no_event_changes_a_property_of_a_field_that_judges_for_itself(built):
+    """Gradio would make the field anew from its class, without its judgement: of such fields events give values only."""
+    judging = {key for key, block in built.blocks.items() if "preprocess" in vars(block)}
+    restored = event(built, "fit_fields")
+    assert judging & set(restored["outputs"]) == {restored["outputs"][2]}
+    assert restore._fit_fields("ddim")[2] == DEFAULT_ETA
 
 
 def test_downloads_say_what_they_are(face):
