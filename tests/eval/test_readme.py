@@ -75,3 +75,9 @@ def test_every_row_is_in_a_table_of_the_results(name) -> None:
             for source in kept
         ]
         assert None in wrong, f"no file of eval/results has all rows of the README's table that starts with {table[0]}"
+
+
+@pytest.mark.parametrize("file", sorted(RESULTS.glob("table_*.md")), ids=lambda file: file.stem)
+def test_every_table_says_how_it_was_made(file) -> None:
+    text = file.read_text()
+    assert "Made with: profile tiny" in text and "resnet18_110.pth, which has no public address" not in text
