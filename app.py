@@ -36,7 +36,7 @@ def serve(page: gr.Blocks, port: int | None, **options) -> tuple:
 
 @contextmanager
 def own_folder() -> Iterator[None]:
-    """Gradio's files go to a folder of this server's own, within `GRADIO_TEMP_DIR` if that is set, which is deleted at its end."""
+    """Gradio's files go to a folder of this server's own, within `GRADIO_TEMP_DIR` if that is set: kept clean, deleted at its end."""
     parent = os.environ.get("GRADIO_TEMP_DIR")
     if parent:
         os.makedirs(parent, exist_ok=True)
@@ -45,7 +45,12 @@ def own_folder() -> Iterator[None]:
     )  # as hosts stop a server: by an exception, so that the folder goes
     with tempfile.TemporaryDirectory(prefix="difface-", dir=parent, ignore_cleanup_errors=True) as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder
-        yield
+        ended = Event()
+        keep_clean(ended)
+        try:
+            yield
+        finally:
+            ended.set()
 
 
 def main() -> None:
@@ -62,7 +67,6 @@ def main() -> None:
     with own_folder():
         fetch_detector()
         page = build(profile)
-        keep_clean(Event())
         if spaces is None:  # ZeroGPU lends its GPU to requests only
             warm_up(profile)
         try:

@@ -224,14 +224,14 @@ def result_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="result-", dir=cache_folder))
 
 
-def delete_results(age: float = CLEANING[1]) -> None:
-    """Delete the results that were written more than `age` seconds ago.
+def delete_results() -> None:
+    """Delete the results that were written more than `CLEANING[1]` seconds ago.
 
     Gradio does so with uploads, but forgets the files of a component whose properties an event has updated.
     """
     for old in Path(gr.utils.get_upload_folder()).glob("result-*"):
         with suppress(OSError):  # gone already, or being sent: next time
-            if time.time() - old.stat().st_mtime >= age:
+            if time.time() - old.stat().st_mtime >= CLEANING[1]:
                 shutil.rmtree(old)
 
 
