@@ -1,4 +1,4 @@
-"""What the tests share: where outside data is, small networks and a face that anybody may use."""
+"""What the tests share: where data is, small networks and a face that anybody may use."""
 
 import os
 from pathlib import Path
@@ -13,8 +13,14 @@ from eval import gallery
 
 
 @pytest.fixture(scope="session")
+def parity() -> Path:
+    """Inputs and outputs of official implementations (`README.md` there)."""
+    return Path(__file__).parent / "parity"
+
+
+@pytest.fixture(scope="session")
 def testdata() -> Path:
-    """The folder in `DIFFACE_TESTDATA` (parity fixtures, portraits, ONNX models, real photos)."""
+    """The folder in `DIFFACE_TESTDATA` (portraits, ONNX models, real photos)."""
     folder = os.environ.get("DIFFACE_TESTDATA")
     if not folder:
         pytest.skip("DIFFACE_TESTDATA is not set")

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import math
-import os
 import random
 from collections import Counter
 from pathlib import Path
@@ -44,18 +43,14 @@ def smooth_picture(size: int = 64, seed: int = 0) -> torch.Tensor:
 
 
 @pytest.fixture(scope="module")
-def parity() -> tuple[dict, dict[str, torch.Tensor]]:
+def official(parity: Path) -> tuple[dict, dict[str, torch.Tensor]]:
     """Outputs of the official code: parameters per case, and its tensors, (H, W, 3) BGR in [0, 1]."""
-    root = os.environ.get("DIFFACE_TESTDATA")
-    if not root:
-        pytest.skip("DIFFACE_TESTDATA (a folder with parity/) is not set")
-    folder = Path(root) / "parity"
-    return json.loads((folder / "degrade.json").read_text()), load_file(folder / "degrade.safetensors")
+    return json.loads((parity / "degrade.json").read_text()), load_file(parity / "degrade.safetensors")
 
 
 @pytest.mark.parametrize("case", ["0", "1", "2", "3"])
-def test_matches_the_official_code(parity: tuple[dict, dict[str, torch.Tensor]], case: str) -> None:
-    cases, tensors = parity
+def test_matches_the_official_code(official: tuple[dict, dict[str, torch.Tensor]], case: str) -> None:
+    cases, tensors = official
     parameters = dict(cases[case])
     parameters["theta"] = parameters.pop("theta_over_pi") * math.pi
     d = Degradation(**parameters)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from difface import DifFacePipeline, FaceEstimator, Masked, build_scheduler
 from difface.models.unet import UNet
@@ -23,15 +23,13 @@ class Given(FaceEstimator):
 
 
 @pytest.fixture(scope="module")
-def unet(testdata, tmp_path_factory) -> UNet:
-    from safetensors.torch import save_file
-
-    fixture = load_file(testdata / "parity" / "unet_small.safetensors")
+def unet(parity, tmp_path_factory) -> UNet:
+    fixture = load_file(parity / "unet_small.safetensors")
     folder = tmp_path_factory.mktemp("unet")
     save_file(
         {k.removeprefix("sd."): v for k, v in fixture.items() if k.startswith("sd.")}, folder / "official.safetensors"
     )
-    arguments = json.loads((testdata / "parity" / "unet_small.json").read_text())
+    arguments = json.loads((parity / "unet_small.json").read_text())
     convert(
         folder / "official.safetensors",
         folder / "out",
@@ -49,8 +47,8 @@ def pipeline(unet: UNet, x0_hat: torch.Tensor) -> DifFacePipeline:
 
 
 @pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
-def test_restoration(testdata, unet, eta):
-    fixture = load_file(testdata / "parity" / "restore_ddim250_start100.safetensors")
+def test_restoration(parity, unet, eta):
+    fixture = load_file(parity / "restore_ddim250_start100.safetensors")
     states = []
     result = pipeline(unet, fixture["x0_hat"])(
         torch.rand(1, 3, 32, 32),
@@ -69,8 +67,8 @@ def test_restoration(testdata, unet, eta):
     assert (2 * result.images - 1 - fixture[f"out_eta{eta}"].clamp(-1, 1)).abs().max() < 1e-4
 
 
-def test_start(testdata, unet, monkeypatch):
-    fixture = load_file(testdata / "parity" / "restore_ddim250_start100.safetensors")
+def test_start(parity, unet, monkeypatch):
+    fixture = load_file(parity / "restore_ddim250_start100.safetensors")
     made = pipeline(unet, fixture["x0_hat"])
     seen = []
     monkeypatch.setattr(made, "_denoise", lambda sample, *args, **kwargs: seen.append(sample) or sample)
@@ -79,8 +77,8 @@ def test_start(testdata, unet, monkeypatch):
 
 
 @pytest.mark.parametrize("gamma", [0.5, 0.2])
-def test_inpainting(testdata, unet, gamma):
-    fixture = load_file(testdata / "parity" / "inpaint_ddim250_start100.safetensors")
+def test_inpainting(parity, unet, gamma):
+    fixture = load_file(parity / "inpaint_ddim250_start100.safetensors")
     states = []
     pipeline(unet, fixture["x0_hat"])(
         (fixture["y0"] + 1) / 2,
@@ -96,8 +94,8 @@ def test_inpainting(testdata, unet, gamma):
     assert (states[-1] - fixture[f"out_gamma{gamma}_eta1.0"]).abs().max() < 1e-4
 
 
-def test_schedule(testdata):
-    stored = json.loads((testdata / "parity" / "ddim250_schedule.json").read_text())
+def test_schedule(parity):
+    stored = json.loads((parity / "ddim250_schedule.json").read_text())
     scheduler = build_scheduler("ddim")
     scheduler.set_timesteps(250)
     ascending = scheduler.timesteps.flip(0)

@@ -1,7 +1,6 @@
 """The diffused estimators: parity with the official networks, sizes, masks, half precision, save and load."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -48,14 +47,6 @@ def hole(image: torch.Tensor) -> torch.Tensor:
 def inputs(net: FaceEstimator, height: int, width: int, batch: int = 1) -> tuple[torch.Tensor, ...]:
     image = picture(height, width, batch)
     return (image, hole(image)) if net.takes_mask else (image,)
-
-
-@pytest.fixture(scope="module")
-def parity() -> Path:
-    root = os.environ.get("DIFFACE_TESTDATA")
-    if not root:
-        pytest.skip("DIFFACE_TESTDATA (a folder with parity/) is not set")
-    return Path(root) / "parity"
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,6 @@
 """Conversion: against outputs of the official networks, against a second implementation written here, and at full size."""
 
 import json
-import os
-from pathlib import Path
 
 import pytest
 import torch
@@ -23,14 +21,6 @@ from difface.weights import (
 )
 
 FULL_SIZE = ["prior_ffhq512", "prior_ffhq256", "prior_imagenet256", "estimator_swinir512", "estimator_lama256"]
-
-
-@pytest.fixture(scope="session")
-def parity():
-    """The folder of outputs of the official networks."""
-    if "DIFFACE_TESTDATA" not in os.environ:
-        pytest.skip("DIFFACE_TESTDATA is not set: no outputs of the official networks to compare with")
-    return Path(os.environ["DIFFACE_TESTDATA"]) / "parity"
 
 
 # A second implementation of guided-diffusion's UNet: its keys for given arguments, and its forward pass on such a state.
