@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from difface.degradation import to_grey
 from difface.images import fit_squares
+from difface.operators import BlockMeans
 
 LUMINANCE = (0.299, 0.587, 0.114)
 """w, the shares of R, G and B."""
@@ -189,6 +190,7 @@ class Downsampled(Constraint):
                 f"`scale` must be a whole number from 2; got {scale!r}. 4 makes each side four times as long."
             )
         self.scale = scale
+        self._means = BlockMeans(scale)
 
     def prepared(self, inputs: list[torch.Tensor], size: int) -> list[torch.Tensor]:
         """H^+ y: the small pictures, enlarged by nearest neighbour to the model's size.
@@ -202,12 +204,8 @@ class Downsampled(Constraint):
                     f"the picture is {image.shape[2]}x{image.shape[1]} pixels; {size / self.scale:g} on each side are accepted, "
                     f"which `Downsampled({self.scale})` enlarges to the model's {size}: hand over the small picture, not enlarged."
                 )
-        return [self._repeat(image[None])[0] for image in inputs]
+        return [self._means.spread(image[None])[0] for image in inputs]
 
     def __call__(self, x0_hat: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """x0_hat and y = H^+ (small picture), (B, 3, H, W) in [-1, 1] -> x0' in [-1, 1] (clipped again)."""
-        return (x0_hat + self._repeat(functional.avg_pool2d(y - x0_hat, self.scale))).clamp(-1, 1)
-
-    def _repeat(self, small: torch.Tensor) -> torch.Tensor:
-        """H^+: (B, 3, h, w) -> (B, 3, s h, s w)."""
-        return small.repeat_interleave(self.scale, dim=-2).repeat_interleave(self.scale, dim=-1)
+        return (x0_hat + self._means.project(y - x0_hat)).clamp(-1, 1)

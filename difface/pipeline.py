@@ -142,7 +142,7 @@ class DifFacePipeline(DiffusionPipeline):
 
         # 2. Noise to x_N ~ N(sqrt(abar_N) f(y), (1 - abar_N) I) (Eq. 11).
         x_0 = (2 * estimates - 1).repeat_interleave(num_images_per_input, dim=0)
-        generators = _generators(generator, len(x_0))
+        generators = one_generator_each(generator, len(x_0))
         zeta = self._noise(noise, x_0.shape, generators)
         start = self.config.begin_index if official_start else int(scheduler.timesteps[0])
         x_n = scheduler.add_noise(x_0, zeta, torch.full((len(x_0),), start, device=x_0.device))
@@ -194,7 +194,7 @@ class DifFacePipeline(DiffusionPipeline):
         _check_count(count)
         scheduler = whole_chain(self.scheduler, num_inference_steps, eta)
         total = scheduler.config.num_train_timesteps
-        generators = _generators(generator, count)
+        generators = one_generator_each(generator, count)
         shape = (count, self.unet.config.in_channels, self.size, self.size)
         x_t = self._noise(None, shape, generators)
         x_0 = self._denoise(x_t, scheduler, eta, generators, callback=callback_on_step_end)
@@ -386,7 +386,7 @@ def _check_count(count: int) -> None:
         raise ValueError(f"the number of pictures must be a whole number from 1; got {count!r}.")
 
 
-def _generators(generator: Generators, count: int) -> list[torch.Generator]:
+def one_generator_each(generator: Generators, count: int) -> list[torch.Generator]:
     """One CPU generator per output picture, so that picture k does not depend on the batch that it is in."""
     if generator is None:
         generators = [torch.Generator() for _ in range(count)]

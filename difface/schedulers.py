@@ -3,7 +3,13 @@
 from bisect import bisect_left
 
 import numpy as np
-from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, SchedulerMixin, UniPCMultistepScheduler
+from diffusers import (
+    DDIMScheduler,
+    DDPMScheduler,
+    DPMSolverMultistepScheduler,
+    SchedulerMixin,
+    UniPCMultistepScheduler,
+)
 
 NUM_TRAIN_TIMESTEPS = 1000
 """T of every prior here; beta is linear from 1e-4 to 0.02."""
@@ -34,6 +40,41 @@ def build_scheduler(name: str) -> SchedulerMixin:
     if name not in SCHEDULERS:
         raise ValueError(f"the scheduler '{name}' is unknown; {', '.join(SCHEDULERS)} are accepted: choose one.")
     return SCHEDULERS[name]()
+
+
+def respaced(steps: int) -> list[int]:
+    """The official code's respacing "N": timesteps round(i 999 / (N - 1)), i = N - 1, ..., 0, of stock `DDPMScheduler`.
+
+    Raises:
+        ValueError: `steps` outside 2..T.
+    """
+    if isinstance(steps, bool) or not isinstance(steps, int) or not 2 <= steps <= NUM_TRAIN_TIMESTEPS:
+        raise ValueError(f"`steps` must be a whole number in 2..{NUM_TRAIN_TIMESTEPS}; got {steps!r}.")
+    return _grid("linspace", steps)
+
+
+def every(steps: int) -> list[int]:
+    """Every k-th timestep, k = T / N: T - k, ..., k, 0.
+
+    Raises:
+        ValueError: `steps` outside 2..T, or no divisor of T.
+    """
+    respaced(steps)
+    _check_divides(steps, NUM_TRAIN_TIMESTEPS, "steps")
+    return _grid("leading", steps)
+
+
+def _grid(spacing: str, steps: int) -> list[int]:
+    scheduler = DDPMScheduler(**_NOISE, timestep_spacing=spacing)
+    scheduler.set_timesteps(steps)
+    return scheduler.timesteps.tolist()
+
+
+def ancestral(timesteps: list[int]) -> DDPMScheduler:
+    """Stock `DDPMScheduler` with the prior's noise schedule on a grid of timesteps, largest first."""
+    scheduler = DDPMScheduler(**_NOISE)
+    scheduler.set_timesteps(timesteps=timesteps)
+    return scheduler
 
 
 def set_chain(scheduler: SchedulerMixin, begin_index: int, num_inference_steps: int) -> SchedulerMixin:
@@ -112,12 +153,12 @@ def log_snr_grid(alphas_cumprod: np.ndarray, begin_index: int, calls: int) -> li
     return grid[::-1].tolist()
 
 
-def _check_divides(steps: int, total: int) -> None:
+def _check_divides(steps: int, total: int, name: str = "num_inference_steps") -> None:
     divisors = [n for n in range(1, total + 1) if total % n == 0]
     if steps in divisors:
         return
     place = bisect_left(divisors, steps)
     nearest = divisors[-2:] if place >= len(divisors) - 1 else divisors[max(place - 1, 0) : max(place - 1, 0) + 2]
     raise ValueError(
-        f"`num_inference_steps` must divide {total}; got {steps}. The nearest that do are {nearest[0]} and {nearest[1]}."
+        f"`{name}` must divide {total}; got {steps}. The nearest that do are {nearest[0]} and {nearest[1]}."
     )

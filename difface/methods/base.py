@@ -1,0 +1,164 @@
+"""What all methods share: one public call, its checks, and the way from pictures to the chain and back."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from typing import ClassVar, Literal
+
+import torch
+from tqdm.auto import tqdm
+
+from difface.constraints import Downsampled, Masked
+from difface.methods.chain import Chain, drawn, recorded
+from difface.models.unet import UNet
+from difface.operators import BlockMeans, KnownPixels, Operator
+from difface.pipeline import Generators, one_generator_each
+
+Task = Literal["inpainting", "super-resolution", "blind"]
+Callback = Callable[["Method", int, int, dict], object]
+
+_GIVEN = {
+    "inpainting": "a picture with `mask=` (1 = missing)",
+    "super-resolution": "a small picture with `scale=`",
+    "blind": "a degraded picture alone",
+}
+
+
+class Method(ABC):
+    """A way to restore pictures with a diffusion prior.
+
+    Attributes:
+        name: as in tables.
+        tasks: what it can do: "inpainting" (a mask), "super-resolution" (a scale), "blind" (neither).
+    """
+
+    name: ClassVar[str]
+    tasks: ClassVar[tuple[Task, ...]]
+
+    def __init__(self, unet: UNet):
+        self.unet = unet
+        self._progress_bar_config = {}
+
+    def set_progress_bar_config(self, **config) -> None:
+        """Arguments of tqdm, as for a pipeline; `disable=True` shows no bar."""
+        self._progress_bar_config = config
+
+    @abstractmethod
+    def timesteps(self, task: Task) -> list[int]:
+        """The grid, largest first."""
+
+    def calls(self, task: Task) -> int:
+        """Network calls for one batch."""
+        return len(self.timesteps(task))
+
+    @abstractmethod
+    def _sample(self, chain: Chain, y: torch.Tensor, known: Operator | None) -> torch.Tensor:
+        """Walk down the chain.
+
+        Args:
+            y: in [-1, 1]: the known pixels, 0 where missing; or the small picture; or the degraded one.
+            known: how y came of x_0; None for the task "blind".
+
+        Returns:
+            x_0, (B, 3, H, W), not clipped.
+        """
+
+    @torch.no_grad()
+    def restore(
+        self,
+        lq: torch.Tensor,
+        *,
+        mask: torch.Tensor | None = None,
+        scale: int | None = None,
+        generator: Generators = None,
+        draws: Iterable[torch.Tensor] | None = None,
+        callback_on_step_end: Callback | None = None,
+    ) -> torch.Tensor:
+        """Restore B pictures; each as it would be alone.
+
+        Args:
+            lq: RGB in [0, 1] (noise may reach a little beyond), (B, 3, H, W) of the prior's size, or with `scale` the
+                small pictures (B, 3, H / scale, W / scale), each pixel the mean of a block. Missing pixels are never seen.
+            mask: (1, 1, H, W) or (B, 1, H, W), 1 = missing, 0 = known.
+            scale: how many times as long the result's sides are.
+            generator: one CPU generator per picture; a single one if there is one picture; None for fresh randomness.
+            draws: standard normal noise (B, 3, H, W) in the order in which the method asks for it, instead of
+                `generator`'s.
+            callback_on_step_end: called as (method, step, timestep, tensors) after every step, where tensors holds
+                "sample" (at the end the result before it is clipped) and "pred_original_sample" (x0_hat), both in
+                [-1, 1]. An exception raised in it ends the call.
+
+        Returns:
+            (B, 3, H, W) RGB in [0, 1], on the CPU.
+
+        Raises:
+            ValueError: an argument outside what is accepted, or a task that the method cannot do.
+        """
+        task = self._task(mask, scale)
+        self._check(lq, scale or 1)
+        device = self.unet.device
+        y = 2 * lq.to(device, torch.float32) - 1
+        known = None
+        if task == "inpainting":
+            known = KnownPixels(_checked(mask, lq).to(device))
+            y = known.measure(y)
+        elif task == "super-resolution":
+            known = BlockMeans(scale)
+        shape = (len(lq), 3, lq.shape[2] * (scale or 1), lq.shape[3] * (scale or 1))
+        noise = (
+            drawn(one_generator_each(generator, len(lq)), shape, device)
+            if draws is None
+            else recorded(draws, shape, device)
+        )
+        timesteps = self.timesteps(task)
+        with tqdm(total=self.calls(task), desc=self.name, **self._progress_bar_config) as bar:
+            report = self._reporter(timesteps[::-1], callback_on_step_end)
+            x_0 = self._sample(Chain(self.unet, timesteps, shape, noise, bar.update, report), y, known)
+        return (x_0 / 2 + 0.5).clamp(0, 1).cpu()
+
+    def _reporter(self, timesteps: list[int], callback: Callback | None) -> Callable:
+        step = 0
+
+        def report(i: int, x: torch.Tensor, x0_hat: torch.Tensor) -> None:
+            nonlocal step
+            if callback is not None:
+                callback(self, step, timesteps[i], {"sample": x, "pred_original_sample": x0_hat})
+            step += 1
+
+        return report
+
+    def _task(self, mask: torch.Tensor | None, scale: int | None) -> Task:
+        """What is asked for, if the method can do it."""
+        able = " or ".join(_GIVEN[task] for task in self.tasks)
+        if mask is not None and scale is not None:
+            raise ValueError(f"{self.name} takes {able}; got a mask and a scale at once: leave one out.")
+        task = "inpainting" if mask is not None else "blind" if scale is None else "super-resolution"
+        if task not in self.tasks:
+            raise ValueError(f"{self.name} takes {able}; got {_GIVEN[task]}: give it that, or use another method.")
+        if task == "super-resolution":
+            Downsampled(scale)  # refuses what is no scale
+        return task
+
+    def _check(self, lq: torch.Tensor, scale: int) -> None:
+        if not isinstance(lq, torch.Tensor) or lq.ndim != 4 or lq.shape[1] != 3 or not len(lq):
+            given = tuple(lq.shape) if isinstance(lq, torch.Tensor) else type(lq).__name__
+            raise ValueError(f"`lq` must be a tensor (B, 3, H, W); got {given}. Use `difface.images.to_tensors`.")
+        if not lq.isfinite().all() or lq.min() < -1 or lq.max() > 2:
+            raise ValueError(
+                f"`lq` must be in [0, 1], give or take its noise; got [{lq.min():g}, {lq.max():g}]. Divide bytes by 255."
+            )
+        side, size = self.unet.config.sample_size / scale, tuple(lq.shape[-2:])
+        if size != (side, side):
+            raise ValueError(
+                f"`lq` must be {side:g} pixels on each side for this prior{f' and scale {scale}' if scale > 1 else ''}; got "
+                f"{size[1]}x{size[0]}. Resize it, or use another prior."
+            )
+
+
+def _checked(mask: torch.Tensor, lq: torch.Tensor) -> torch.Tensor:
+    """The mask in float32, after `Masked` has refused what is no binary mask."""
+    mask = Masked(mask).mask
+    if mask.shape[-2:] != lq.shape[-2:] or len(mask) not in (1, len(lq)):
+        raise ValueError(
+            f"`mask` must be (1, 1, H, W) or (B, 1, H, W) for `lq` {tuple(lq.shape)}; got {tuple(mask.shape)}."
+        )
+    return mask
