@@ -8,6 +8,7 @@ import torch
 from scipy.ndimage import distance_transform_edt
 from torch.nn import functional
 
+from difface import masks
 from difface.degradation import to_grey
 from difface.images import fit_squares
 from difface.operators import BlockMeans
@@ -56,7 +57,8 @@ class Masked(Constraint):
     What the picture holds in missing pixels is never seen, nor mixed into its neighbours when it is resized.
 
     Args:
-        mask: (1, 1, H, W) or (B, 1, H, W), 1 = missing, 0 = known; resized by nearest neighbour to the model's size.
+        mask: (1, 1, H, W) or (B, 1, H, W), 1 = missing, 0 = known; at the model's size a pixel is missing if any under it
+            is (`masks.resized`).
         rule: "step" or "closed".
         gamma: [0, 0.5] for "step", [0, inf] for "closed"; 0 is plain DifFace. None is the largest, with which known
             pixels are kept exactly: 0.5, as released, or inf.
@@ -97,7 +99,7 @@ class Masked(Constraint):
         """
         if len(self.mask) not in (1, len(inputs)):
             raise ValueError(f"`mask` must hold 1 mask or one per picture ({len(inputs)}); got {len(self.mask)}.")
-        masks = self.mask.expand(len(inputs), -1, -1, -1)
+        each = self.mask.expand(len(inputs), -1, -1, -1)
         height, width = self.mask.shape[-2:]
         for image in inputs:
             if image.shape[1] * width != image.shape[2] * height:
@@ -105,7 +107,7 @@ class Masked(Constraint):
                     f"the mask is {width}x{height} and the picture {image.shape[2]}x{image.shape[1]} pixels; the same shape "
                     "is accepted: make the mask for this picture."
                 )
-        return [_filled(image, mask) for image, mask in zip(inputs, masks, strict=True)]
+        return [_filled(image, mask) for image, mask in zip(inputs, each, strict=True)]
 
     def fitted(self, batch: int, size: int, device: torch.device | str = "cpu") -> "Masked":
         """The same constraint at the model's size (made square as the pictures are), with one mask per picture.
@@ -113,7 +115,7 @@ class Masked(Constraint):
         Raises:
             ValueError: the number of masks is neither 1 nor a divisor of `batch`.
         """
-        mask = fit_squares(self.mask, size, _nearest).to(device)
+        mask = fit_squares(self.mask, size, masks.resized).to(device)
         return Masked(_one_each(mask, batch), self.rule, self.gamma)
 
     def __call__(self, x0_hat: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -121,19 +123,15 @@ class Masked(Constraint):
         return (x0_hat + self.weight * (1 - self.mask) * (y - x0_hat)).clamp(-1, 1)
 
 
-def _nearest(mask: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    return functional.interpolate(mask, (height, width), mode="nearest")
-
-
-def _one_each(masks: torch.Tensor, batch: int) -> torch.Tensor:
-    if batch % len(masks):
-        raise ValueError(f"`mask` must hold 1 mask or one per picture ({batch}); got {len(masks)}.")
-    return masks.repeat_interleave(batch // len(masks), dim=0)
+def _one_each(mask: torch.Tensor, batch: int) -> torch.Tensor:
+    if batch % len(mask):
+        raise ValueError(f"`mask` must hold 1 mask or one per picture ({batch}); got {len(mask)}.")
+    return mask.repeat_interleave(batch // len(mask), dim=0)
 
 
 def _filled(image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """(3, H, W) and (1, H', W'), 1 = missing -> (3, H, W) whose missing pixels copy the nearest known one."""
-    missing = functional.interpolate(mask[None].cpu(), image.shape[-2:], mode="nearest")[0, 0].bool()
+    missing = masks.resized(mask[None].cpu(), *image.shape[-2:])[0, 0].bool()
     if missing.all():
         return torch.full_like(image, 0.5)
     rows, columns = torch.from_numpy(distance_transform_edt(missing, return_distances=False, return_indices=True))

@@ -39,7 +39,7 @@ def fill(
         The pipeline's output, PIL images of the picture's size; `.info` also holds `rule`, `gamma` and `composite`.
 
     Raises:
-        ImageError: the mask has another size than the picture.
+        ImageError: the mask has another size than the picture, or leaves no pixel of the model's known.
         ValueError: as the pipeline.
     """
     picture, mask = images.to_rgb(picture), constraint.mask
@@ -47,6 +47,11 @@ def fill(
         raise images.ImageError(
             f"its mask is {mask.shape[-1]}x{mask.shape[-2]} and the picture {picture.width}x{picture.height} pixels; "
             "the same size is accepted: make the mask for this picture."
+        )
+    if constraint.fitted(1, pipeline.size).mask.all():
+        raise images.ImageError(
+            f"at the model's {pipeline.size} pixels its mask leaves none that is wholly known; a mask with larger known parts "
+            "is accepted: mark less as missing."
         )
     output = pipeline(
         picture,

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import torch
 from PIL import Image
+from torch.nn import functional
 
 from difface import images
 from difface.images import ImageError
@@ -243,6 +244,19 @@ def _check_lossless(file: str | os.PathLike) -> None:
                 f"the file is {image.format} ({image.mode}), in which black may not be exact; PNG, BMP and lossless TIFF of 8 bits "
                 f"are accepted: {_GIVE_A_MASK}"
             )
+
+
+def resized(mask: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """A mask at another size: a pixel is missing if any that it overlaps is. Thin scratches stay holes, and none moves.
+
+    Args:
+        mask: (B, 1, H, W), 1 = missing.
+        height, width: in pixels.
+
+    Returns:
+        (B, 1, height, width).
+    """
+    return functional.adaptive_max_pool2d(mask, (height, width))
 
 
 def paste_known(restored: Image.Image, original: Image.Image, mask: torch.Tensor) -> Image.Image:

@@ -176,3 +176,17 @@ def test_composite_keeps_the_bytes(holed):
     other = Image.fromarray(255 - levels)
     result = np.asarray(masks.paste_known(other, Image.fromarray(levels), torch.from_numpy(hole).float()[None, None]))
     assert np.array_equal(result[~hole], levels[~hole]) and np.array_equal(result[hole], np.asarray(other)[hole])
+
+
+@pytest.mark.parametrize(("before", "after"), [((512, 512), (64, 64)), ((100, 100), (64, 64)), ((37, 53), (64, 64))])
+def test_a_pixel_is_missing_if_any_that_it_overlaps_is(before, after):
+    """Against the intervals written out; scratches of one pixel, and sizes that do not divide one another."""
+    mask = torch.zeros(1, 1, *before)
+    mask[..., before[1] // 3] = mask[..., before[0] - 2, 5:20] = 1
+    expected = torch.zeros(1, 1, *after)
+    for y, x in np.argwhere(mask[0, 0].numpy()):
+        rows = [j for j in range(after[0]) if j * before[0] < (y + 1) * after[0] and y * after[0] < (j + 1) * before[0]]
+        for column in range(after[1]):
+            if column * before[1] < (x + 1) * after[1] and x * after[1] < (column + 1) * before[1]:
+                expected[0, 0, rows, column] = 1
+    assert torch.equal(masks.resized(mask, *after), expected) and expected.mean() < 0.2

@@ -238,8 +238,8 @@ def _sheet(crop: Image.Image, missing: torch.Tensor | None) -> dict:
 def _fitted(missing: torch.Tensor, height: int, width: int) -> torch.Tensor:
     """A mask at the canvas's size; where that is smaller, a pixel of it is missing if any that it stands for is."""
     if height < missing.shape[2] or width < missing.shape[3]:
-        return functional.adaptive_max_pool2d(missing, (height, width))
-    return functional.interpolate(missing, (height, width), mode="nearest")
+        return masks.resized(missing, height, width)
+    return functional.interpolate(missing, (height, width), mode="nearest-exact")
 
 
 def _picture(missing: torch.Tensor) -> Image.Image:
@@ -256,7 +256,7 @@ def _painted(layers: list[str], width: int, height: int) -> torch.Tensor:
     missing = np.zeros((height, width), bool)
     for layer in layers:
         grey, alpha = (np.asarray(part) for part in _layer(layer, width, height).split())
-        missing |= (grey > 127) & (alpha > 127)
+        missing |= _of_the_face((grey > 127) & (alpha > 127), height, width)
     if not missing.any():
         raise images.ImageError(NOTHING_MISSING)
     if missing.all():
@@ -265,7 +265,7 @@ def _painted(layers: list[str], width: int, height: int) -> torch.Tensor:
 
 
 def _layer(layer: str, width: int, height: int) -> Image.Image:
-    """A painted layer in grey with alpha (LA), at the size of the face."""
+    """A painted layer in grey with alpha (LA), in the shape of the face."""
     try:
         with Image.open(layer) as picture:
             images.check_size(*picture.size, "the painted mask")
@@ -279,7 +279,20 @@ def _layer(layer: str, width: int, height: int) -> Image.Image:
             f"the painted mask is {paint.width}x{paint.height} and the face {width}x{height} pixels; the same shape is "
             "accepted: paint it anew."
         )
-    return paint.resize((width, height), Image.Resampling.NEAREST)
+    return paint
+
+
+def _of_the_face(paint: np.ndarray, height: int, width: int) -> np.ndarray:
+    """What is painted, (h, w) bool, at the size of the face: no stroke is lost, however thin, and none moves.
+
+    A pixel of the face is missing if it holds the centre of a painted pixel, or a painted pixel holds its centre: just what
+    `_fitted` made the paint of.
+    """
+    missing = functional.interpolate(torch.from_numpy(paint)[None, None].float(), (height, width), mode="nearest-exact")
+    missing = missing[0, 0].bool().numpy()
+    y, x = np.nonzero(paint)
+    missing[(2 * y + 1) * height // (2 * paint.shape[0]), (2 * x + 1) * width // (2 * paint.shape[1])] = True
+    return missing
 
 
 def _gamma(text: str) -> float | None:
