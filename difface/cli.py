@@ -430,30 +430,24 @@ def align(
     inputs: Inputs,
     output: Output,
     size: Annotated[int, typer.Option(min=8, help="Side of the crops in pixels.")] = 64,
-    variants: Annotated[
-        int,
+    margin: Annotated[
+        bool,
         typer.Option(
-            min=0, help="So many crops more of each face, slightly turned, scaled and shifted: to train a prior."
+            "--margin", help="Twice as large and with a margin, for `train`, which moves faces a little each time."
         ),
-    ] = 0,
-    seed: Annotated[int, typer.Option(min=0, help="Of the variants; the k-th moves every face alike.")] = 0,
+    ] = False,
 ) -> None:
     """Cut the largest face of each photo out, aligned by the FFHQ template; photos without a face are reported."""
-    import numpy as np
-
     from difface import faces, images
 
     files = images.find(inputs)
-    endings = ("", *(f"_v{number}" for number in range(1, variants + 1)))
-    _check_targets(files, output, endings)
+    _check_targets(files, output)
     if (detector := faces.detector_name()) != "SCRFD":
         typer.echo(f"note: faces are found by the {detector}: cut by boxes, not turned upright.", err=True)
 
     def work(group: list[Path], pictures: list) -> None:
-        exact = faces.largest(faces.find_faces(pictures[0])).anchors
-        for number, ending in enumerate(endings):
-            anchors = faces.jittered(exact, np.random.default_rng([seed, number])) if number else exact
-            images.write(faces.align(pictures[0], anchors, size), output / f"{group[0].stem}{ending}.png")
+        face = faces.largest(faces.find_faces(pictures[0]))
+        images.write(faces.align(pictures[0], face.anchors, size, margin), output / f"{group[0].stem}.png")
 
     _each(files, work)
 
@@ -461,8 +455,15 @@ def align(
 @app.command()
 def train(
     kind: Annotated[str, typer.Argument(metavar="prior|estimator", help="What to train.")],
-    data: Annotated[Path, typer.Option(help="Folder of aligned faces (see `align`).")],
+    data: Annotated[list[Path], typer.Option(help="Folder of aligned faces (see `align`); repeat it for several.")],
     output: Output,
+    soft: Annotated[
+        list[Path] | None, typer.Option(help="Of a prior: folder of pictures less sharp than --size; repeatable.")
+    ] = None,
+    soft_from: Annotated[
+        int | None, typer.Option(min=0, max=999, help="Least t at which those are used; 150 by default.")
+    ] = None,
+    memory: Annotated[float, typer.Option(min=0, help="GB of decoded pictures to keep; larger sets stay on disk.")] = 4,
     task: Annotated[str, typer.Option(help="Of an estimator: restore, inpaint or sr4.")] = "restore",
     architecture: Annotated[
         str | None, typer.Option(help="Of an estimator: swinir (default) or srcnn; lama to inpaint.")
@@ -485,9 +486,10 @@ def train(
     p2_gamma: Annotated[float, typer.Option(min=0, help="Weights of the prior's loss over t; 0: all the same.")] = 0.0,
 ) -> None:
     """Train the prior (eps loss) or an estimator (L1 on pairs made on the fly); run it again to resume."""
+    from difface.training.data import Faces
     from difface.training.estimator import train_estimator
     from difface.training.loop import Settings
-    from difface.training.prior import train_prior
+    from difface.training.prior import SOFT_FROM, train_prior
 
     settings = Settings(
         steps=steps,
@@ -502,18 +504,26 @@ def train(
         seed=seed,
         precision=precision,
     )
-    _refuse_foreign_options(kind, task=task != "restore", architecture=architecture, p2_gamma=p2_gamma)
+    _refuse_foreign_options(
+        kind,
+        task=task != "restore",
+        architecture=architecture,
+        p2_gamma=p2_gamma,
+        soft=soft,
+        soft_from=soft_from is not None,
+    )
     if kind == "prior":
-        train_prior(data, output, size, settings, init, p2_gamma)
+        pictures = Faces(data, size, soft or [], memory)
+        train_prior(pictures, output, settings, init, p2_gamma, SOFT_FROM if soft_from is None else soft_from)
     elif kind == "estimator":
-        train_estimator(data, output, size, architecture, settings, init, task)
+        train_estimator(Faces(data, size, memory=memory), output, architecture, settings, init, task)
     else:
         raise ValueError(f"'{kind}' cannot be trained; prior and estimator are accepted: choose one.")
 
 
 def _refuse_foreign_options(kind: str, **given) -> None:
     """Refuse options (name -> whether they are given) that the training of this kind would not use."""
-    foreign = {"prior": ("task", "architecture"), "estimator": ("p2_gamma",)}
+    foreign = {"prior": ("task", "architecture"), "estimator": ("p2_gamma", "soft", "soft_from")}
     for name in foreign.get(kind, ()):
         if given[name]:
             raise ValueError(f"--{name.replace('_', '-')} is not for {kind}s; got it: leave it out.")

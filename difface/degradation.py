@@ -102,7 +102,7 @@ class Ranges:
 
     @staticmethod
     def for_size(size: int) -> "Ranges":
-        """The ranges for images of `size` pixels: 512 (the paper's), 256 or 64.
+        """The ranges for images of `size` pixels: 512 (the paper's), 256, 128 or 64.
 
         Raises:
             ValueError: there are none for this size.
@@ -122,6 +122,7 @@ _RANGES: dict[int, Ranges] = {
     for ranges in (
         Ranges(512, (0.1, 15), (0.8, 32), (4, 8, 12, 16, 20, 24, 28, 32, 36, 40), (4, 8, 12, 16)),
         Ranges(256, (0.1, 7.5), (0.8, 16), (2, 4, 6, 8, 10, 12, 14, 16, 18, 20), (2, 4, 6, 8)),
+        Ranges(128, (0.1, 5), (0.8, 16), (1.5, 3, 4.5, 6, 7.5, 9, 10.5, 12, 13.5, 15), (1, 2, 3, 4)),
         Ranges(64, (0.1, 3), (0.8, 8), (1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8), (0.5, 1, 1.5, 2)),
     )
 }

@@ -106,18 +106,30 @@ def largest(faces: list[Face]) -> Face:
     return max(faces, key=lambda face: (face.box[2] - face.box[0]) * (face.box[3] - face.box[1]))
 
 
-def align(image: Image.Image, points: np.ndarray, size: int) -> Image.Image:
+def align(image: Image.Image, points: np.ndarray, size: int, margin: bool = False) -> Image.Image:
     """Crop a face so that its points come to lie on the FFHQ template.
 
     Args:
         image: upright RGB photo.
         points: (5, 2) in pixels of the photo, in the order of `FFHQ_TEMPLATE`.
         size: side of the crop in pixels.
+        margin: cut a crop with a margin instead, see `margin_side`.
 
     Returns:
-        RGB crop, `size` x `size`; what lies outside the photo repeats its edge.
+        RGB crop, `size` x `size`, or `margin_side(size)` each way; what lies outside the photo repeats its edge.
     """
-    return Image.fromarray(warp(np.asarray(image.convert("RGB")), points, FFHQ_TEMPLATE * size, size))
+    target, side = (margin_points(size), margin_side(size)) if margin else (FFHQ_TEMPLATE * size, size)
+    return Image.fromarray(warp(np.asarray(image.convert("RGB")), points, target, side))
+
+
+def margin_side(size: int) -> int:
+    """Side of a crop with a margin, for training at `size` pixels: twice the aligned square's side and an eighth of that around it."""
+    return 5 * size // 2
+
+
+def margin_points(size: int) -> np.ndarray:
+    """(5, 2), where a crop with a margin has the face's points, in its pixels."""
+    return FFHQ_TEMPLATE * 2 * size + size / 4
 
 
 def jittered(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:

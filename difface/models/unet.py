@@ -1,10 +1,13 @@
-"""The diffusion prior's network: diffusers' `UNet2DModel` with its own number of blocks on every level."""
+"""The diffusion prior's network: diffusers' `UNet2DModel` with its own number of blocks on every level, and patches."""
 
+import torch
 from diffusers import UNet2DModel
 from diffusers.configuration_utils import register_to_config
 from diffusers.models.modeling_utils import ModelMixin  # noqa: F401  (pipelines look up the loader by this name here)
+from diffusers.models.unets.unet_2d import UNet2DOutput
 from diffusers.models.unets.unet_2d_blocks import get_down_block, get_up_block
 from torch import nn
+from torch.nn import functional
 
 
 class UNet(UNet2DModel):
@@ -15,11 +18,16 @@ class UNet(UNet2DModel):
     when there are six channels. The arguments are the parent's (those that the priors here vary), with defaults of
     the embedded 64-pixel prior.
 
+    With `patch_size` p the levels work on p x p patches as channels (a pixel unshuffle before them and a pixel shuffle
+    after): the same network at p times the side for little more time. Nothing else changes its shape: `sample_size`,
+    `in_channels` and `out_channels` are those of the picture.
+
     Args:
         layers_per_block: residual blocks on the way down, one number for all levels or one for each; the way up has one more.
+        patch_size: p, 1 or more; H and W must be multiples of it.
 
     Raises:
-        ValueError: `layers_per_block` has not one entry per level.
+        ValueError: `layers_per_block` has not one entry per level, or `sample_size` is no multiple of `patch_size`.
     """
 
     @register_to_config
@@ -42,6 +50,7 @@ class UNet(UNet2DModel):
         attn_norm_num_groups: int | None = 16,
         norm_eps: float = 1e-5,
         resnet_time_scale_shift: str = "scale_shift",
+        patch_size: int = 1,
     ):
         levels = len(block_out_channels)
         layers = [layers_per_block] * levels if isinstance(layers_per_block, int) else list(layers_per_block)
@@ -50,12 +59,14 @@ class UNet(UNet2DModel):
                 f"`layers_per_block` must be one number or one per level ({levels} levels in `block_out_channels`); "
                 f"got {layers}."
             )
+        if patch_size < 1 or sample_size % patch_size:
+            raise ValueError(f"`sample_size` must be a multiple of `patch_size`; got {sample_size} and {patch_size}.")
         # The undecorated constructor: the decorated one would register its own, single `layers_per_block` in the config.
         UNet2DModel.__init__.__wrapped__(
             self,
-            sample_size=sample_size,
-            in_channels=in_channels,
-            out_channels=out_channels,
+            sample_size=sample_size // patch_size,
+            in_channels=in_channels * patch_size**2,
+            out_channels=out_channels * patch_size**2,
             center_input_sample=center_input_sample,
             time_embedding_type=time_embedding_type,
             down_block_types=tuple(down_block_types),
@@ -75,6 +86,19 @@ class UNet(UNet2DModel):
             if count != 1:
                 self.down_blocks[level] = self._down_block(level, count)
                 self.up_blocks[levels - 1 - level] = self._up_block(level, count + 1)
+
+    def forward(
+        self,
+        sample: torch.Tensor,
+        timestep: torch.Tensor | float | int,
+        class_labels: torch.Tensor | None = None,
+        return_dict: bool = True,
+    ) -> UNet2DOutput | tuple:
+        """The parent's, on patches: see the class."""
+        patches = functional.pixel_unshuffle(sample, self.config.patch_size)
+        (out,) = super().forward(patches, timestep, class_labels, return_dict=False)
+        out = functional.pixel_shuffle(out, self.config.patch_size)
+        return UNet2DOutput(sample=out) if return_dict else (out,)
 
     def _shared_block_arguments(self) -> dict:
         config = self.config

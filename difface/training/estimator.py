@@ -18,7 +18,8 @@ from difface.models.estimator import (
     SWINIR_TINY,
     FaceEstimator,
 )
-from difface.training.loop import Faces, LossFunction, Settings, TrainingError, fit, mirrored, warm_start
+from difface.training.data import Batch, Faces, TrainingError
+from difface.training.loop import LossFunction, Settings, fit, mirrored, warm_start
 
 TINY = {"srcnn": SRCNN_TINY, "swinir": SWINIR_TINY, "lama": LAMA_TINY}
 """The embedded sizes of the networks, for pictures of up to `TINY_SIZE` pixels."""
@@ -38,9 +39,9 @@ def restoration_loss(size: int) -> LossFunction:
     """
     ranges = Ranges.for_size(size)
 
-    def compute_loss(model, x_0: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        pairs = [lq_hq_pair(one, ranges, generator) for one in x_0.cpu()]
-        y, truth = (torch.stack(side).to(x_0.device) for side in zip(*pairs, strict=True))
+    def compute_loss(model, batch: Batch, generator: torch.Generator) -> torch.Tensor:
+        pairs = [lq_hq_pair(one, ranges, generator) for one in batch.x_0.cpu()]
+        y, truth = (torch.stack(side).to(batch.x_0.device) for side in zip(*pairs, strict=True))
         return (model(y, clamp=False).float() - truth).abs().mean()
 
     return compute_loss
@@ -49,9 +50,9 @@ def restoration_loss(size: int) -> LossFunction:
 def inpainting_loss(size: int) -> LossFunction:
     """Weighted L1, sum(w |e|) / sum(w) with w = 10 on missing and 1 on known pixels, on pictures with training masks."""
 
-    def compute_loss(model, x_0: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        truth = mirrored(x_0, generator)
-        mask = torch.cat([masks.training(generator).paint(size) for _ in truth]).to(x_0.device)
+    def compute_loss(model, batch: Batch, generator: torch.Generator) -> torch.Tensor:
+        truth = mirrored(batch.x_0, generator)
+        mask = torch.cat([masks.training(generator).paint(size) for _ in truth]).to(truth.device)
         weight = (1 + (MISSING_WEIGHT - 1) * mask).expand_as(truth)
         error = (model(truth, mask, clamp=False).float() - truth).abs()
         return (weight * error).sum() / weight.sum()
@@ -68,8 +69,8 @@ def super_resolution_loss(size: int) -> LossFunction:
     if size % SR_SCALE:
         raise TrainingError(f"`size` must be a multiple of {SR_SCALE} for this task; got {size}.")
 
-    def compute_loss(model, x_0: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        truth = mirrored(x_0, generator)
+    def compute_loss(model, batch: Batch, generator: torch.Generator) -> torch.Tensor:
+        truth = mirrored(batch.x_0, generator)
         small = functional.avg_pool2d(truth, SR_SCALE)
         y = functional.interpolate(small, scale_factor=SR_SCALE, mode="nearest")
         return (model(y, clamp=False).float() - truth).abs().mean()
@@ -91,27 +92,25 @@ def network(architecture: str, size: int) -> dict[str, Any]:
 
 
 def train_estimator(
-    data: Path,
+    faces: Faces,
     output: Path,
-    size: int,
     architecture: str | None,
     settings: Settings,
     init: Path | None = None,
     task: str = "restore",
 ) -> None:
-    """Train a `FaceEstimator` on a folder of aligned faces (or, for "sr4", of any pictures of one size).
+    """Train a `FaceEstimator` on aligned faces (or, for "sr4", on any pictures of one size).
 
     Args:
-        data: folder of size x size pictures.
+        faces: the training pictures; their size sets the network's, and the ranges of Eq. 17.
         output: receives the network and what resumes its training.
-        size: side in pixels; sets the network's size, and the ranges of Eq. 17.
         architecture: "swinir", "srcnn" or "lama"; None for the task's default.
         settings: the options.
         init: folder of a trained estimator to start from, instead of random weights.
         task: "restore" (Eq. 17), "inpaint" or "sr4" (x4 super-resolution).
 
     Raises:
-        TrainingError: an unknown task or architecture, pictures of another size, or `init` or a checkpoint of another network.
+        TrainingError: an unknown task or architecture, or `init` or a checkpoint of another network.
         ValueError: no ranges for this size.
     """
     if task not in TASKS:
@@ -122,6 +121,7 @@ def train_estimator(
         raise TrainingError(
             f"`architecture` must be one of {', '.join(able)} for the task '{task}'; got {architecture!r}."
         )
+    size = faces.size
     compute_loss = loss(size)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
@@ -130,4 +130,4 @@ def train_estimator(
         else:
             estimator = FaceEstimator(architecture, network(architecture, size))
     told = {"size": size, "init": init, "task": task, "architecture": architecture}
-    fit(estimator, Faces(data, size), compute_loss, settings, output, told=told)
+    fit(estimator, faces, compute_loss, settings, output, told=told)

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,18 +15,14 @@ from diffusers import ModelMixin
 from diffusers.training_utils import EMAModel
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from difface import images
 from difface.images import whole_file
+from difface.training.data import Batch, Faces, TrainingError, generator_of
 
 CHECKPOINT = "checkpoint.pt"
 LOG_EVERY = 50
 """Steps between lines of `log.csv`."""
-LossFunction = Callable[[ModelMixin, torch.Tensor, torch.Generator], torch.Tensor]
+LossFunction = Callable[[ModelMixin, Batch, torch.Generator], torch.Tensor]
 Preview = Callable[[ModelMixin, Path], None]
-
-
-class TrainingError(ValueError):
-    """A training that cannot start or go on; the message is one line."""
 
 
 @dataclass(frozen=True)
@@ -72,49 +67,6 @@ class Settings:
         rise = min(1.0, (step + 1) / max(self.warmup, 1))
         fall = min(1.0, (self.steps - step) / max(self.decay, 1))
         return self.learning_rate * rise * fall
-
-
-class Faces:
-    """All faces of a folder in memory, in order of name.
-
-    Attributes:
-        images: (n, 3, size, size) uint8.
-    """
-
-    def __init__(self, folder: Path, size: int):
-        files = images.find([folder])
-        tensors = []
-        for file in files:
-            tensor = images.to_tensors(images.read(file))[0]
-            if tensor.shape[-2:] != (size, size):
-                raise TrainingError(
-                    f"{file} is {tensor.shape[2]}x{tensor.shape[1]} pixels; aligned faces of {size}x{size} are accepted: run "
-                    f"`python -m difface align {folder} -o DIR --size {size}` first."
-                )
-            tensors.append(tensor.mul(255).round().to(torch.uint8))
-        self.images = torch.stack(tensors)
-
-    def batch(self, step: int, settings: Settings, process: int, processes: int) -> torch.Tensor:
-        """The images of one step: (batch_size, 3, size, size) in [0, 1]. Every epoch is a fresh permutation."""
-        count = len(self.images)
-        first = (step * processes + process) * settings.batch_size
-        places = [divmod(position, count) for position in range(first, first + settings.batch_size)]
-        indices = [_permutation(count, settings.seed, epoch)[place].item() for epoch, place in places]
-        return self.images[indices].float() / 255
-
-
-@lru_cache(maxsize=4)
-def _permutation(count: int, seed: int, epoch: int) -> torch.Tensor:
-    return torch.randperm(count, generator=generator_of(seed, 1, epoch))
-
-
-def generator_of(*parts: int) -> torch.Generator:
-    """A CPU generator whose seed mixes the given numbers, so that every step and process has its own stream."""
-    state = 0x9E3779B97F4A7C15
-    for part in parts:
-        state = ((state ^ (part + 0x632BE59BD9B4E019)) * 0xBF58476D1CE4E5B9) % 2**64
-        state ^= state >> 31
-    return torch.Generator().manual_seed(state % 2**63)
 
 
 def mirrored(x_0: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -216,7 +168,7 @@ def fit(
     Args:
         model: a diffusers model, changed in place.
         faces: the training images.
-        compute_loss: (model, x_0 in [0, 1] (B, 3, H, W), generator) -> scalar; every draw must come from the generator.
+        compute_loss: (model, batch, generator) -> scalar; every draw must come from the generator.
         settings: the options.
         output: folder; receives the model (`save_pretrained`), `settings.json`, `log.csv`, the checkpoint and previews.
         preview: called with the averaged model and a path for a PNG.
@@ -262,10 +214,11 @@ def _train_step(
 ) -> float:
     """One optimiser step; its loss."""
     process = accelerator.process_index
-    x_0 = faces.batch(state.step, settings, process, accelerator.num_processes).to(accelerator.device)
+    batch = faces.batch(state.step, settings.seed, settings.batch_size, process, accelerator.num_processes)
+    batch = Batch(batch.x_0.to(accelerator.device), batch.soft)
     for group in state.optimizer.param_groups:
         group["lr"] = settings.rate(state.step)
-    loss = compute_loss(wrapped, x_0, generator_of(settings.seed, 2, state.step, process))
+    loss = compute_loss(wrapped, batch, generator_of(settings.seed, 2, state.step, process))
     accelerator.backward(loss)
     accelerator.clip_grad_norm_(state.model.parameters(), 1.0)
     state.optimizer.step()

@@ -7,7 +7,8 @@ from safetensors.torch import load_file
 from difface import images, masks
 from difface.models.estimator import LAMA_256, LAMA_TINY, SWINIR_512, SWINIR_TINY, FaceEstimator
 from difface.training import estimator as training
-from difface.training.loop import Settings, TrainingError, generator_of
+from difface.training.data import Batch, Faces, TrainingError, generator_of
+from difface.training.loop import Settings
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
@@ -28,7 +29,7 @@ def folder(tmp_path):
 @pytest.mark.parametrize("task", ["inpaint", "sr4"])
 def test_killed_and_resumed_equals_unbroken(folder, tmp_path, monkeypatch, task):
     def train(name: str, **changes) -> None:
-        training.train_estimator(folder, tmp_path / name, 32, None, settings(**changes), task=task)
+        training.train_estimator(Faces([folder], 32), tmp_path / name, None, settings(**changes), task=task)
 
     train("unbroken")
     original, calls = training.mirrored, []
@@ -51,6 +52,10 @@ def test_killed_and_resumed_equals_unbroken(folder, tmp_path, monkeypatch, task)
     assert trained.takes_mask == (task == "inpaint")
 
 
+def sharp(x_0: torch.Tensor) -> Batch:
+    return Batch(x_0, torch.zeros(len(x_0), dtype=torch.bool))
+
+
 class Constant:
     """Answers 0.5 everywhere and remembers what it was asked."""
 
@@ -61,7 +66,7 @@ class Constant:
 
 def test_inpainting_loss_by_hand():
     model, x_0 = Constant(), torch.rand(4, 3, 32, 32)
-    loss = training.inpainting_loss(32)(model, x_0, generator_of(0))
+    loss = training.inpainting_loss(32)(model, sharp(x_0), generator_of(0))
     missing = model.mask.expand_as(x_0) == 1
     error = (model.image - 0.5).abs()
     by_hand = (10 * error[missing].sum() + error[~missing].sum()) / (10 * missing.sum() + (~missing).sum())
@@ -72,7 +77,7 @@ def test_inpainting_loss_by_hand():
 def test_super_resolution_loss_by_hand():
     model, x_0 = Constant(), torch.rand(1, 3, 16, 16)
     x_0 = (x_0 + x_0.flip(-1)) / 2  # the same mirrored
-    loss = training.super_resolution_loss(16)(model, x_0, generator_of(0))
+    loss = training.super_resolution_loss(16)(model, sharp(x_0), generator_of(0))
     assert torch.allclose(loss, (x_0 - 0.5).abs().mean())
     for row, column in ((0, 0), (5, 9), (15, 2)):
         block = x_0[0, :, row // 4 * 4 : row // 4 * 4 + 4, column // 4 * 4 : column // 4 * 4 + 4]
@@ -85,7 +90,7 @@ def test_a_hole_is_learned(tmp_path):
         flat = torch.rand(3, 1, 1, generator=torch.Generator().manual_seed(k)).expand(3, 32, 32)
         images.write(images.to_pil(flat), tmp_path / "flat" / f"{k}.png")
     plan = settings(steps=60, batch_size=8, learning_rate=2e-3, warmup=5, decay=20)
-    training.train_estimator(tmp_path / "flat", tmp_path / "out", 32, None, plan, task="inpaint")
+    training.train_estimator(Faces([tmp_path / "flat"], 32), tmp_path / "out", None, plan, task="inpaint")
     rows = (tmp_path / "out" / "log.csv").read_text().splitlines()
     faces = torch.stack([images.to_tensors(images.read(tmp_path / "flat" / f"{k}.png"))[0] for k in range(4)])
     mask = masks.Mask("box", boxes=((80, 80, 180, 180),)).paint(32).expand(4, -1, -1, -1)
@@ -108,11 +113,15 @@ def test_networks_by_size():
         (dict(task="deblur"), "restore, inpaint, sr4; got 'deblur'"),
         (dict(task="inpaint", architecture="swinir"), "one of lama for the task 'inpaint'"),
         (dict(architecture="lama"), "swinir, srcnn for the task 'restore'"),
-        (dict(task="sr4", size=30), "multiple of 4"),
     ],
 )
 def test_refused(folder, tmp_path, arguments, says):
-    given = dict(data=folder, output=tmp_path / "out", size=32, architecture=None, settings=settings()) | arguments
+    given = dict(architecture=None, task="restore") | arguments
     with pytest.raises(TrainingError, match=says):
-        training.train_estimator(**given)
+        training.train_estimator(Faces([folder], 32), tmp_path / "out", settings=settings(), **given)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_size_that_has_no_blocks_of_four_is_refused():
+    with pytest.raises(TrainingError, match="multiple of 4 for this task; got 30"):
+        training.super_resolution_loss(30)
