@@ -25,7 +25,7 @@ class Metric(ABC):
 
     @property
     def version(self) -> str:
-        """What tells kept scores apart from those of other weights under the same name; "" where nothing needs to."""
+        """What tells kept scores apart from those of other weights or another definition under the same name; "" if nothing."""
         return ""
 
     @abstractmethod
