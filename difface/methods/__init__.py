@@ -1,15 +1,67 @@
 """The methods that the paper compares with, and what came since, on any prior of the catalog: one file each.
 
-Each is `Method(unet, ...).restore(lq, *, mask=None, scale=None, generator=None) -> (B, 3, H, W)`; its update rule is
-in its docstring, and the official defaults are its constructor's.
+Each is `NAME(unet, ...).restore(lq, *, mask=None, scale=None, generator=None) -> (B, 3, H, W)`, training-free; its update
+rule is in its docstring, and the official defaults are its constructor's. `METHODS[name].load("tiny")` is one with
+the networks of a profile.
 """
 
-from difface.methods.base import Method
+from difface.methods.base import ChainMethod, Method, Task
+from difface.methods.ccdf import CCDF
+from difface.methods.ddnm import DDNM
+from difface.methods.ddrm import DDRM
+from difface.methods.difface import DifFace
+from difface.methods.diffpir import DiffPIR
+from difface.methods.dps import DPS
+from difface.methods.dr2 import DR2
+from difface.methods.gdp import GDP
+from difface.methods.ilvr import ILVR
+from difface.methods.mcg import MCG
+from difface.methods.pigdm import PiGDM
+from difface.methods.red_diff import REDDiff
 from difface.methods.repaint import RePaint
+from difface.methods.replacement import Replacement
+from difface.methods.score_sde import ScoreSDE
+from difface.methods.sdedit import SDEdit
 
 METHODS: dict[str, type[Method]] = {
+    "difface": DifFace,
     "repaint": RePaint,
+    "ddrm": DDRM,
+    "replacement": Replacement,
+    "score-sde": ScoreSDE,
+    "mcg": MCG,
+    "pigdm": PiGDM,
+    "ilvr": ILVR,
+    "ccdf": CCDF,
+    "gdp": GDP,
+    "dr2": DR2,
+    "dps": DPS,
+    "ddnm": DDNM,
+    "diffpir": DiffPIR,
+    "red-diff": REDDiff,
+    "sdedit": SDEdit,
 }
 """Name on the command line -> class."""
 
-__all__ = ["METHODS", "Method", "RePaint"]
+__all__ = [
+    "CCDF",
+    "DDNM",
+    "DDRM",
+    "DPS",
+    "DR2",
+    "GDP",
+    "ILVR",
+    "MCG",
+    "METHODS",
+    "ChainMethod",
+    "DifFace",
+    "DiffPIR",
+    "Method",
+    "PiGDM",
+    "REDDiff",
+    "RePaint",
+    "Replacement",
+    "SDEdit",
+    "ScoreSDE",
+    "Task",
+]

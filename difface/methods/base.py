@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 import torch
 from tqdm.auto import tqdm
 
+from difface import profiles
 from difface.constraints import Downsampled, Masked
 from difface.methods.chain import Chain, drawn, recorded
 from difface.models.unet import UNet
@@ -34,35 +35,25 @@ class Method(ABC):
     name: ClassVar[str]
     tasks: ClassVar[tuple[Task, ...]]
 
-    def __init__(self, unet: UNet):
-        self.unet = unet
-        self._progress_bar_config = {}
-
-    def set_progress_bar_config(self, **config) -> None:
-        """Arguments of tqdm, as for a pipeline; `disable=True` shows no bar."""
-        self._progress_bar_config = config
-
+    @classmethod
     @abstractmethod
-    def timesteps(self, task: Task) -> list[int]:
-        """The grid, largest first."""
-
-    def calls(self, task: Task) -> int:
-        """Network calls for one batch."""
-        return len(self.timesteps(task))
-
-    @abstractmethod
-    def _sample(self, chain: Chain, y: torch.Tensor, known: Operator | None) -> torch.Tensor:
-        """Walk down the chain.
+    def load(cls, profile: str = "tiny", device: str = "auto", dtype: str = "auto", **settings) -> "Method":
+        """With the networks of a profile.
 
         Args:
-            y: in [-1, 1]: the known pixels, 0 where missing; or the small picture; or the degraded one.
-            known: how y came of x_0; None for the task "blind".
-
-        Returns:
-            x_0, (B, 3, H, W), not clipped.
+            profile, device, dtype: as for `difface.profiles.load`.
+            settings: of the constructor.
         """
 
-    @torch.no_grad()
+    @abstractmethod
+    def set_progress_bar_config(self, **config) -> None:
+        """Arguments of tqdm, as for a pipeline; `disable=True` shows no bar."""
+
+    @abstractmethod
+    def calls(self, task: Task) -> int:
+        """Calls of the prior's network for one batch."""
+
+    @abstractmethod
     def restore(
         self,
         lq: torch.Tensor,
@@ -93,9 +84,89 @@ class Method(ABC):
         Raises:
             ValueError: an argument outside what is accepted, or a task that the method cannot do.
         """
+
+    def _task(self, mask: torch.Tensor | None, scale: int | None) -> Task:
+        """What is asked for, if the method can do it."""
+        able = " or ".join(_GIVEN[task] for task in self.tasks)
+        if mask is not None and scale is not None:
+            raise ValueError(f"{self.name} takes {able}; got a mask and a scale at once: leave one out.")
+        task = "inpainting" if mask is not None else "blind" if scale is None else "super-resolution"
+        if task not in self.tasks:
+            raise ValueError(f"{self.name} takes {able}; got {_GIVEN[task]}: give it that, or use another method.")
+        if task == "super-resolution":
+            Downsampled(scale)  # refuses what is no scale
+        return task
+
+    @staticmethod
+    def _check(lq: torch.Tensor, side: int, scale: int | None) -> None:
+        """Refuse what is no batch of pictures of a prior's side."""
+        if not isinstance(lq, torch.Tensor) or lq.ndim != 4 or lq.shape[1] != 3 or not len(lq):
+            given = tuple(lq.shape) if isinstance(lq, torch.Tensor) else type(lq).__name__
+            raise ValueError(f"`lq` must be a tensor (B, 3, H, W); got {given}. Use `difface.images.to_tensors`.")
+        if not lq.isfinite().all() or lq.min() < -1 or lq.max() > 2:
+            raise ValueError(
+                f"`lq` must be in [0, 1], give or take its noise; got [{lq.min():g}, {lq.max():g}]. Divide bytes by 255."
+            )
+        side, size = side / (scale or 1), tuple(lq.shape[-2:])
+        if size != (side, side):
+            raise ValueError(
+                f"`lq` must be {side:g} pixels on each side for this prior{f' and scale {scale}' if scale else ''}; got "
+                f"{size[1]}x{size[0]}. Resize it, or use another prior."
+            )
+
+
+class ChainMethod(Method):
+    """A method that walks down the chain by a rule of its own, with the prior alone.
+
+    Args:
+        unet: the prior, with three output channels (eps; the variance of an ancestral step is then the smaller of DDPM's
+            two, beta_i (1 - abar_{i-1}) / (1 - abar_i)) or with six (eps, v).
+    """
+
+    def __init__(self, unet: UNet):
+        self.unet = unet
+        self._progress_bar_config = {}
+
+    @classmethod
+    def load(cls, profile: str = "tiny", device: str = "auto", dtype: str = "auto", **settings) -> "ChainMethod":
+        return cls(profiles.load_unet(profile, device, dtype), **settings)
+
+    def set_progress_bar_config(self, **config) -> None:
+        self._progress_bar_config = config
+
+    @abstractmethod
+    def timesteps(self, task: Task) -> list[int]:
+        """The grid, largest first."""
+
+    def calls(self, task: Task) -> int:
+        return len(self.timesteps(task))
+
+    @abstractmethod
+    def _sample(self, chain: Chain, y: torch.Tensor, known: Operator | None) -> torch.Tensor:
+        """Walk down the chain.
+
+        Args:
+            y: in [-1, 1]: the known pixels, 0 where missing; or the small picture; or the degraded one.
+            known: how y came of x_0; None for the task "blind".
+
+        Returns:
+            x_0, (B, 3, H, W), not clipped.
+        """
+
+    @torch.no_grad()
+    def restore(
+        self,
+        lq: torch.Tensor,
+        *,
+        mask: torch.Tensor | None = None,
+        scale: int | None = None,
+        generator: Generators = None,
+        draws: Iterable[torch.Tensor] | None = None,
+        callback_on_step_end: Callback | None = None,
+    ) -> torch.Tensor:
         task = self._task(mask, scale)
-        self._check(lq, scale or 1)
-        device = self.unet.device
+        side, device = self.unet.config.sample_size, self.unet.device
+        self._check(lq, side, scale)
         y = 2 * lq.to(device, torch.float32) - 1
         known = None
         if task == "inpainting":
@@ -103,12 +174,11 @@ class Method(ABC):
             y = known.measure(y)
         elif task == "super-resolution":
             known = BlockMeans(scale)
-        shape = (len(lq), 3, lq.shape[2] * (scale or 1), lq.shape[3] * (scale or 1))
-        noise = (
-            drawn(one_generator_each(generator, len(lq)), shape, device)
-            if draws is None
-            else recorded(draws, shape, device)
-        )
+        shape = (len(lq), 3, side, side)
+        if draws is None:
+            noise = drawn(one_generator_each(generator, len(lq)), shape, device)
+        else:
+            noise = recorded(draws, shape, device)
         timesteps = self.timesteps(task)
         with tqdm(total=self.calls(task), desc=self.name, **self._progress_bar_config) as bar:
             report = self._reporter(timesteps[::-1], callback_on_step_end)
@@ -126,32 +196,17 @@ class Method(ABC):
 
         return report
 
-    def _task(self, mask: torch.Tensor | None, scale: int | None) -> Task:
-        """What is asked for, if the method can do it."""
-        able = " or ".join(_GIVEN[task] for task in self.tasks)
-        if mask is not None and scale is not None:
-            raise ValueError(f"{self.name} takes {able}; got a mask and a scale at once: leave one out.")
-        task = "inpainting" if mask is not None else "blind" if scale is None else "super-resolution"
-        if task not in self.tasks:
-            raise ValueError(f"{self.name} takes {able}; got {_GIVEN[task]}: give it that, or use another method.")
-        if task == "super-resolution":
-            Downsampled(scale)  # refuses what is no scale
-        return task
 
-    def _check(self, lq: torch.Tensor, scale: int) -> None:
-        if not isinstance(lq, torch.Tensor) or lq.ndim != 4 or lq.shape[1] != 3 or not len(lq):
-            given = tuple(lq.shape) if isinstance(lq, torch.Tensor) else type(lq).__name__
-            raise ValueError(f"`lq` must be a tensor (B, 3, H, W); got {given}. Use `difface.images.to_tensors`.")
-        if not lq.isfinite().all() or lq.min() < -1 or lq.max() > 2:
-            raise ValueError(
-                f"`lq` must be in [0, 1], give or take its noise; got [{lq.min():g}, {lq.max():g}]. Divide bytes by 255."
-            )
-        side, size = self.unet.config.sample_size / scale, tuple(lq.shape[-2:])
-        if size != (side, side):
-            raise ValueError(
-                f"`lq` must be {side:g} pixels on each side for this prior{f' and scale {scale}' if scale > 1 else ''}; got "
-                f"{size[1]}x{size[0]}. Resize it, or use another prior."
-            )
+def check_divides_side(unet: UNet, name: str, value: int) -> int:
+    """`value`, unless a prior's side cannot be shrunk by it.
+
+    Raises:
+        ValueError: it is no whole number from 1 that divides the side.
+    """
+    side = unet.config.sample_size
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1 or side % value:
+        raise ValueError(f"`{name}` must be a whole number that divides the prior's {side} pixels; got {value!r}.")
+    return value
 
 
 def _checked(mask: torch.Tensor, lq: torch.Tensor) -> torch.Tensor:

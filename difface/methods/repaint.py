@@ -5,14 +5,14 @@ from math import sqrt
 
 import torch
 
-from difface.methods.base import Method, Task
+from difface.methods.base import ChainMethod, Task
 from difface.methods.chain import Chain, jumps
 from difface.models.unet import UNet
 from difface.operators import KnownPixels
 from difface.schedulers import respaced
 
 
-class RePaint(Method):
+class RePaint(ChainMethod):
     """Known pixels are put in before every step, and the chain goes up and down again so that both parts agree.
 
     Down i -> i - 1, for all steps but the first (the official code mixes at level t_i, Algorithm 1 of the paper at

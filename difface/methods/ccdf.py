@@ -1,0 +1,66 @@
+"""CCDF (Chung, Sim and Ye, CVPR 2022): our reading of the abstract, for no official code was found."""
+
+import torch
+
+from difface.methods.base import ChainMethod, Task
+from difface.methods.chain import Chain
+from difface.methods.resizer import enlarge, low_pass
+from difface.methods.sdedit import painted
+from difface.models.estimator import FaceEstimator
+from difface.models.unet import UNet
+from difface.operators import KnownPixels, Operator
+from difface.schedulers import respaced
+
+
+class CCDF(ChainMethod):
+    """ "Come closer, diffuse faster": the chain starts low, from a first guess x' that is noised there once.
+
+    x = Q(x', t_{n-1}; z) with n = t_0 * steps; then, for i = n - 1, ..., 0, an ancestral step (x0_hat clipped) and a
+    non-expansive step towards the data at the level that it led to:
+
+        x <- P(x; z),  with a mask   x <- m_k Q(y, t_{i-1}; z') + (1 - m_k) x
+                       with a scale  x <- x - phi(x) + phi(Q(x', t_{i-1}; z')), phi as in ILVR, N the scale
+
+    Two guesses that are e apart start sqrt(abar_{n-1}) e apart, and the data step brings no two states farther apart. The
+    guess is the picture enlarged, or painted with the colours of the nearest known pixels, or an estimator's f(y); with f(y)
+    it is DifFace with the data put into x_t.
+
+    Args:
+        steps: of the respaced chain.
+        t_0: share of the chain that is walked.
+        estimator: makes the guess; with a mask it must take one.
+    """
+
+    name = "CCDF"
+    tasks = ("inpainting", "super-resolution")
+
+    def __init__(self, unet: UNet, steps: int = 1000, t_0: float = 0.2, estimator: FaceEstimator | None = None):
+        super().__init__(unet)
+        if not 2 <= round(t_0 * steps) <= steps:
+            raise ValueError(f"`t_0` must leave 2..{steps} of {steps} steps; got {t_0}. The paper's is about 0.2.")
+        self.steps, self.t_0, self.estimator = steps, t_0, estimator
+
+    def timesteps(self, task: Task) -> list[int]:
+        return respaced(self.steps)[-round(self.t_0 * self.steps) :]
+
+    def _sample(self, chain: Chain, y: torch.Tensor, known: Operator) -> torch.Tensor:
+        guess = self._guess(y, known)
+        x = chain.noised(guess, len(chain) - 1, chain.noise())
+        for i in reversed(range(len(chain))):
+            predicted = chain.predict(x, i).clipped()
+            x = chain.ancestral(x, i, predicted, chain.noise())
+            if isinstance(known, KnownPixels):
+                x = known.mask * x + known.measure(chain.noised(y, i - 1, chain.noise()))
+            else:
+                x = x + low_pass(chain.noised(guess, i - 1, chain.noise()) - x, known.scale)
+            chain.end_step(i, x, predicted.x_0)
+        return x
+
+    def _guess(self, y: torch.Tensor, known: Operator) -> torch.Tensor:
+        inpainting = isinstance(known, KnownPixels)
+        guess = painted(y, known) if inpainting else enlarge(y, known.scale)
+        if self.estimator is None:
+            return guess
+        mask = known.mask.to(self.estimator.dtype) if inpainting else None
+        seen = (guess / 2 + 0.5).clamp(0, 1).to(self.estimator.dtype)
+        return 2 * self.estimator(seen, mask).float() - 1

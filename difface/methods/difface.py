@@ -1,0 +1,82 @@
+"""DifFace itself (Yue and Loy, TPAMI 2024), as one method among the others."""
+
+from collections.abc import Iterable
+
+import torch
+
+from difface import inpaint, profiles
+from difface.constraints import Downsampled, Masked
+from difface.methods.base import Callback, Method, Task
+from difface.pipeline import DEFAULT_ETA, DifFacePipeline, Generators
+
+
+class DifFace(Method):
+    """`DifFacePipeline` with its official settings: f(y) is noised to N and denoised on the 250-step grid (Alg. 1).
+
+    Without more eta is 0.5. With a mask N = 480 and eta = 1, and known pixels are kept at every step (Eq. 14-16). With a
+    scale the block means are kept (`difface.constraints.Downsampled`), and small pictures from 8 pixels are taken.
+
+    Args:
+        restoring: the pipeline for whole and for small pictures, with its N set.
+        inpainting: the pipeline for pictures with a mask; its estimator takes one.
+        steps: of the whole chain's grid.
+    """
+
+    name = "DifFace"
+    tasks = ("inpainting", "super-resolution", "blind")
+
+    def __init__(self, restoring: DifFacePipeline | None, inpainting: DifFacePipeline | None, steps: int = 250):
+        self.restoring, self.inpainting, self.steps = restoring, inpainting, steps
+
+    @classmethod
+    def load(cls, profile: str = "tiny", device: str = "auto", dtype: str = "auto", **settings) -> "DifFace":
+        chosen, parts = profiles.profile(profile), []
+        for estimators in (chosen.estimators, chosen.inpainting):
+            name = next(iter(estimators), None)
+            parts.append(name and profiles.load(profile, name, device=device, dtype=dtype))
+        if parts[1]:
+            parts[1].set_begin_index(inpaint.START)
+        return cls(*parts, **settings)
+
+    def set_progress_bar_config(self, **config) -> None:
+        for pipeline in (self.restoring, self.inpainting):
+            if pipeline is not None:
+                pipeline.set_progress_bar_config(**config)
+
+    def calls(self, task: Task) -> int:
+        return len(self._pipeline(task).check_inputs(self.steps))
+
+    def restore(
+        self,
+        lq: torch.Tensor,
+        *,
+        mask: torch.Tensor | None = None,
+        scale: int | None = None,
+        generator: Generators = None,
+        draws: Iterable[torch.Tensor] | None = None,
+        callback_on_step_end: Callback | None = None,
+    ) -> torch.Tensor:
+        task = self._task(mask, scale)
+        pipeline = self._pipeline(task)
+        self._check(lq, pipeline.size, scale)
+        constraint = None if task == "blind" else Downsampled(scale) if mask is None else Masked(mask)
+        noise, *step_noise = [None] if draws is None else draws
+        result = pipeline(
+            lq.clamp(0, 1),
+            self.steps,
+            inpaint.ETA if task == "inpainting" else DEFAULT_ETA,
+            generator,
+            constraint=constraint,
+            noise=noise,
+            step_noise=torch.stack(step_noise) if step_noise else None,
+            output_type="pt",
+            callback_on_step_end=callback_on_step_end and (lambda _, *step: callback_on_step_end(self, *step)),
+            callback_on_step_end_tensor_inputs=["sample", "pred_original_sample"],
+        )
+        return result.images
+
+    def _pipeline(self, task: Task) -> DifFacePipeline:
+        pipeline = self.inpainting if task == "inpainting" else self.restoring
+        if pipeline is None:
+            raise ValueError(f"this profile has no estimator for {task}; use another profile.")
+        return pipeline
