@@ -17,7 +17,7 @@ from eval.datasets.manifest import (
     MANIFEST,
     Dataset,
     Item,
-    generator_of,
+    noise_of,
     open_dataset,
     write_description,
     write_manifest,
@@ -108,7 +108,7 @@ def _write(item: Item, read: Callable[[], Image.Image]) -> None:
         images.write(images.to_pil(missing.expand(3, -1, -1)), item.mask)
     if not item.lq.is_file():
         truth = images.to_tensors(images.read(item.hq))[0]
-        lq = worsen(truth, item.degradation, generator_of(item.lq.name))
+        lq = worsen(truth, item.degradation, noise_of(item.name))
         images.write(images.to_pil(lq), item.lq)
 
 
