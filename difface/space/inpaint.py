@@ -134,7 +134,12 @@ def _advanced() -> tuple[gr.Number, list[gr.components.Component]]:
     """The mask's seed, and the settings in the order in which `inpaint` takes them."""
     with gr.Accordion("Advanced", open=False):
         mask_seed = gr.Number(
-            0, label="Seed of the mask", info="Another seed draws another mask.", precision=0, minimum=0
+            0,
+            label="Seed of the mask",
+            info="Another seed draws another mask.",
+            precision=0,
+            minimum=0,
+            maximum=shared.MAX_SEED,
         )
         rule = gr.Dropdown(RULES, value="step", label="Rule", info="How known pixels pull the picture towards them.")
         gamma = gr.Textbox(

@@ -130,7 +130,8 @@ def one_line() -> Iterator[None]:
     try:
         yield
     except (ValueError, WeightError, MemoryError) as error:
-        raise gr.Error(" ".join(str(error).split()), print_exception=False) from None
+        text = error.message if isinstance(error, gr.Error) else str(error)  # one is a ValueError, too
+        raise gr.Error(" ".join(text.split()), print_exception=False) from None
 
 
 def read(path: str | None) -> Image.Image:
