@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from difface.files import whole_file
 from difface.memory import is_out_of_memory
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
@@ -356,7 +357,7 @@ def degrade(
         generator = noise_generator(_checked(seed))
         degradation = draw(generator, Ranges.nearest(max(hq.shape[-2:]))) if random else fixed
         images.write(images.to_pil(apply(hq, degradation, generator)), output / f"{group[0].stem}.png")
-        with images.whole_file(output / f"{group[0].stem}.json") as temporary:
+        with whole_file(output / f"{group[0].stem}.json") as temporary:
             temporary.write_text(json.dumps(asdict(degradation)))
 
     _each(files, work)

@@ -10,6 +10,7 @@ from rich.progress import track
 
 from difface import images, profiles
 from difface.degradation import Degradation, degrade
+from difface.files import whole_file
 from difface.metrics import PSNR, SSIM, FrechetIdentity, IdentityAngle
 from difface.pipeline import DifFacePipeline
 from difface.schedulers import FAST_CALLS
@@ -111,7 +112,7 @@ def _resumed(output: Path, key: str, dtype: str) -> dict:
 
 
 def _write(done: dict, output: Path) -> None:
-    with images.whole_file(output) as temporary:
+    with whole_file(output) as temporary:
         temporary.write_text(json.dumps(done, indent=1))
 
 

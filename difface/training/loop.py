@@ -1,13 +1,11 @@
 """The training loop that the prior and the estimators share: AdamW, EMA, bfloat16, checkpoints, exact resume."""
 
 import json
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 from accelerate import Accelerator
@@ -15,7 +13,7 @@ from diffusers import ModelMixin
 from diffusers.training_utils import EMAModel
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from difface.images import whole_file
+from difface.files import scratch_folder, whole_file
 from difface.training.data import Batch, Faces, TrainingError, generator_of
 
 CHECKPOINT = "checkpoint.pt"
@@ -237,11 +235,9 @@ def _out_of_time(accelerator: Accelerator, started: float, minutes: float) -> bo
 def _finish(state: State, settings: Settings, per_step: int, output: Path, told: dict) -> None:
     """Write the checkpoint, the averaged weights and what was done, each file whole or not at all."""
     state.save(output / CHECKPOINT)
-    for left in output.glob(".weights-*"):  # of a run that was killed just here
-        shutil.rmtree(left)
-    with state.averaged() as averaged, TemporaryDirectory(dir=output, prefix=".weights-") as scratch:
+    with state.averaged() as averaged, scratch_folder(output) as scratch:
         averaged.save_pretrained(scratch)
-        for file in Path(scratch).iterdir():
+        for file in scratch.iterdir():
             file.replace(output / file.name)
     record = asdict(settings) | told | {"steps_done": state.step, "images_seen": state.step * per_step}
     with whole_file(output / "settings.json") as temporary:

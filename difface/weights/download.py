@@ -3,7 +3,6 @@
 `huggingface_hub` resumes and retries, but for its own hub; `torch.hub` does neither. Hence the loop here, on `requests`.
 """
 
-import hashlib
 import json
 import logging
 import os
@@ -27,7 +26,8 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from difface.images import whole_file
+from difface.files import sha256 as sha256_of
+from difface.files import whole_file
 from difface.weights.catalog import Weight, lookup
 from difface.weights.formats import WeightMissing, WeightRefused, check_format
 
@@ -143,7 +143,7 @@ def _download(weight: Weight, target: Path, progress: bool) -> None:
         _receive_all(weight, part, bar, bar.add_task(weight.name, total=weight.size))
     try:
         check_format(part, target.suffix)
-        size, sha256 = part.stat().st_size, _sha256_of(part)
+        size, sha256 = part.stat().st_size, sha256_of(part)
         remedy = f"If the new file is the right one, remove {_record_path(target)}."
         _compare(weight, target, size, sha256, f"What came from {weight.url}", remedy)
     except WeightRefused:
@@ -168,7 +168,7 @@ def _unpack(weight: Weight, archive: Path) -> None:
             with opened.open(inside) as source, part.open("wb") as file:
                 shutil.copyfileobj(source, file)
             check_format(part, target.suffix)
-            _compare(weight, target, part.stat().st_size, _sha256_of(part), f"{weight.name} in {archive}", "Remove it.")
+            _compare(weight, target, part.stat().st_size, sha256_of(part), f"{weight.name} in {archive}", "Remove it.")
 
 
 def _bar(progress: bool) -> Progress:
@@ -305,21 +305,13 @@ def _read_record(record: Path) -> dict:
 @lru_cache(maxsize=64)
 def _sha256_once(path: Path, size: int, mtime_ns: int) -> str:
     """The digest, computed once per process and state of the file."""
-    return _sha256_of(path)
+    return sha256_of(path)
 
 
 @lru_cache(maxsize=64)
 def _check_format_once(path: Path, size: int, mtime_ns: int) -> None:
     """`check_format`, once per process and state of the file."""
     check_format(path)
-
-
-def _sha256_of(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _record_path(path: Path) -> Path:

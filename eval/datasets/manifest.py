@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from difface.degradation import Degradation
-from difface.images import whole_file
+from difface.files import whole_file
 from eval.datasets.degradations import Known, from_json, to_json
 
 DESCRIPTION = "dataset.json"
