@@ -6,7 +6,6 @@ from typing import Literal
 
 import torch
 from scipy.ndimage import distance_transform_edt
-from torch.nn import functional
 
 from difface import masks
 from difface.degradation import to_grey
