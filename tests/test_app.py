@@ -213,7 +213,7 @@ def test_tables_hold_what_the_paper_prints(client):
 
 
 def test_measured_tables_stand_beside_the_printed_ones(tmp_path, monkeypatch):
-    paper = pytest.importorskip("difface.space.paper")
+    paper = pytest.importorskip("space.paper")
     (tmp_path / "table_II.csv").write_text(
         "data,method,PSNR,PSNR low,paper PSNR\n100 faces,DifFace(eta=0),22.516,22.1,23.49\n"
     )

@@ -1,5 +1,6 @@
 """What `pip install .` puts into an environment works from any folder, embedded weights included."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -57,3 +58,13 @@ def test_the_command_the_library_and_the_tables_work_from_any_folder(installed, 
     table = ("table", "III", "--data", "faces", "--steps", "20", "-o", "tables")
     run(installed, sys.executable, "-m", "eval", *table)
     assert "DifFace" in (installed / "tables" / "table_III.md").read_text()
+
+
+def test_the_library_knows_nothing_of_the_evaluation_and_the_page():
+    """And the evaluation knows nothing of the page."""
+    for package, above in (("difface", {"eval", "space"}), ("eval", {"space"})):
+        for file in (ROOT / package).rglob("*.py"):
+            nodes = list(ast.walk(ast.parse(file.read_text())))
+            imported = [name.name for node in nodes if isinstance(node, ast.Import) for name in node.names]
+            imported += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+            assert not above & {name.partition(".")[0] for name in imported}, file

@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from difface import DifFacePipeline, cli, degradation, images, profiles
-from difface.space import worse
 from eval import fd_agreement, gallery, tiny_report
 from eval.cli import main
 from eval.figures import default_faces, read_faces
 from eval.figures.restoring import restore
 from eval.figures.severity import levels
 from eval.notebooks import cells
+from space import worse
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from PIL import Image
 
 pytest.importorskip("gradio", reason="gradio is not installed")
 
-from difface.space.entry import NOT_UPLOADED, UNFIT
+from space.entry import NOT_UPLOADED, UNFIT
 
 META = {"meta": {"_type": "gradio.FileData"}}
 

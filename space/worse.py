@@ -14,7 +14,7 @@ from difface.metrics.psnr import PSNR
 from difface.metrics.ssim import SSIM
 from difface.pipeline import DifFaceOutput
 from difface.schedulers import FAST_CALLS
-from difface.space import running, shared, widgets
+from space import running, shared, widgets
 
 INVENT_STEPS = 25
 """Network calls for a face out of nothing."""

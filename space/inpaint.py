@@ -15,9 +15,9 @@ from difface import images, masks, profiles
 from difface.constraints import Masked
 from difface.inpaint import ETA, START, fill
 from difface.pipeline import DifFaceOutput
-from difface.space import running, shared, widgets
-from difface.space.restore import DDIM_STEPS
 from difface.weights import WeightError
+from space import running, shared, widgets
+from space.restore import DDIM_STEPS
 
 KINDS = [
     ("Box", "box"),

@@ -27,8 +27,8 @@ except ImportError:
 
 PROFILES = ("tiny", "ffhq512")
 """Those that restore faces without a mask."""
-ROOT = Path(__file__).resolve().parent.parent.parent
-EXAMPLES = ROOT / "assets" / "examples"
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = profiles.ASSETS / "examples"
 SHOWN = 512
 """Side in pixels to which faces are enlarged on the page."""
 MAX_CROP = 1024

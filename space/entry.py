@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 from gradio.exceptions import InvalidPathError
 
-from difface.space import shared
+from space import shared
 
 NOT_UPLOADED = "the file is none that was uploaded to this page; a picture is accepted: upload it first."
 """Said of every other file, so that nobody learns which files there are."""

@@ -11,7 +11,7 @@ from PIL import Image
 from difface import images, profiles
 from difface.pipeline import DEFAULT_ETA, DEFAULT_STEPS, DifFaceOutput
 from difface.schedulers import FAST_CALLS
-from difface.space import running, shared, widgets
+from space import running, shared, widgets
 
 SCHEDULERS = [
     ("DPM-Solver++, the fast one", "dpm++"),

@@ -5,7 +5,7 @@ from pathlib import Path
 import gradio as gr
 
 from difface import profiles
-from difface.space import about, answers, entry, inpaint, paper, photo, restore, shared, worse
+from space import about, answers, entry, inpaint, paper, photo, restore, shared, worse
 
 MAX_WAITING = 40
 THEME = gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])  # no font is fetched
