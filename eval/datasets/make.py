@@ -45,8 +45,6 @@ def make(folder: Path, description: dict, plan: Plan, read: Callable[[Path], Ima
     _check_free(folder, description)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
-        for left in (*folder.glob(".*.part"), *folder.glob("*/.*.part")):  # of a process that was killed
-            left.unlink()
         if not (folder / DESCRIPTION).is_file():
             write_description(folder, description)
         items = [_item(folder, file, degradation) for file, degradation in plan]

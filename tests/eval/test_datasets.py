@@ -38,11 +38,11 @@ def portraits(tmp_path) -> Path:
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """Every file below a folder (but the lock) with its SHA-256."""
+    """Every file below a folder, but for the lock and temporary ones, with its SHA-256."""
     return {
         file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
         for file in sorted(folder.rglob("*"))
-        if file.is_file() and file.name != ".lock"
+        if file.is_file() and not file.name.startswith(".")
     }
 
 
