@@ -10,7 +10,6 @@ from typing import Annotated
 
 import typer
 
-from difface.files import whole_file
 from difface.memory import is_out_of_memory
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
@@ -137,14 +136,9 @@ def _check_targets(
 def _seeds(seed: int, count: int) -> list:
     import torch
 
-    return [torch.Generator().manual_seed(_checked(seed, count) + k) for k in range(count)]
-
-
-def _checked(seed: int, count: int = 1) -> int:
-    """The seed, if it and those after it are some."""
     if not 0 <= seed < 2**63 - count:
         raise ValueError(f"--seed must be in 0..2^63 - 1; got {seed}.")
-    return seed
+    return [torch.Generator().manual_seed(seed + k) for k in range(count)]
 
 
 @app.command()
@@ -177,9 +171,9 @@ def restore(
 ) -> None:
     """Restore aligned faces, or with --photo the faces in whole photos."""
     from difface import images, profiles
+    from difface.chain import chain
     from difface.faces import find_faces
     from difface.photo import restore_photo
-    from difface.pipeline import chain
     from difface.schedulers import build_scheduler
 
     if fast and (scheduler or steps is not None):
@@ -262,9 +256,9 @@ def inpaint(
     import torch
 
     from difface import images, profiles
+    from difface.chain import chain
     from difface.constraints import Masked
     from difface.inpaint import ETA, START, fill
-    from difface.pipeline import chain
     from difface.schedulers import build_scheduler
 
     start, eta = START if start is None else start, ETA if eta is None else eta
@@ -341,7 +335,7 @@ def degrade(
 ) -> None:
     """Make clean pictures worse (Eq. 17); NAME.json beside NAME.png holds the parameters."""
     from difface import images
-    from difface.degradation import Degradation, Ranges, draw, noise_generator
+    from difface.degradation import Degradation, Ranges, draw
     from difface.degradation import degrade as apply
 
     sigma_x, sigma_y, theta = _blur(blur)
@@ -354,10 +348,10 @@ def degrade(
 
     def work(group: list[Path], pictures: list) -> None:
         hq = images.to_tensors(pictures)[0]
-        generator = noise_generator(_checked(seed))
+        generator = _seeds(seed, 1)[0]
         degradation = draw(generator, Ranges.nearest(max(hq.shape[-2:]))) if random else fixed
         images.write(images.to_pil(apply(hq, degradation, generator)), output / f"{group[0].stem}.png")
-        with whole_file(output / f"{group[0].stem}.json") as temporary:
+        with images.whole_file(output / f"{group[0].stem}.json") as temporary:
             temporary.write_text(json.dumps(asdict(degradation)))
 
     _each(files, work)
@@ -385,11 +379,11 @@ def sample(
 ) -> None:
     """Draw faces from the prior alone, into sample_SEED.png."""
     from difface import images, profiles
-    from difface.pipeline import whole_chain
-    from difface.schedulers import build_scheduler
+    from difface.chain import chain
+    from difface.schedulers import NUM_TRAIN_TIMESTEPS, build_scheduler
 
     generators = _seeds(seed, count)
-    whole_chain(build_scheduler(scheduler), steps, eta)
+    chain(build_scheduler(scheduler), NUM_TRAIN_TIMESTEPS, steps, eta, default_eta=1.0)
     pipeline = profiles.load(profile, None, scheduler, device, dtype, prior_only=True)
     for first in range(0, count, BATCH):
         part = generators[first : first + BATCH]

@@ -8,8 +8,9 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from difface import faces, images, upscale
+from difface.chain import DEFAULT_ETA, chain
 from difface.faces import Face
-from difface.pipeline import DEFAULT_ETA, DifFacePipeline
+from difface.pipeline import DifFacePipeline
 
 LARGEST = 1.5
 """A face whose aligned square is more than this many times the model's size is left alone: it is better as it is."""
@@ -66,7 +67,7 @@ def restore_photo(
     info: dict = {"faces": len(chosen), "notes": _notes(found, large, pipeline.size), "detector": _detector(found)}
     before = np.asarray(photo)
     result = before.copy()
-    steps = len(pipeline.check_inputs(num_inference_steps, eta))
+    steps = len(chain(pipeline.scheduler, pipeline.config.begin_index, num_inference_steps, eta).timesteps)
     tiles = upscale.calls(photo) if scale == 2 else 0
     report = _reporter(progress, tiles + len(chosen) * steps)
     if scale == 2:

@@ -1,8 +1,9 @@
-"""The samplers: stock diffusers schedulers with the prior's noise schedule, and where their steps lie below N."""
+"""The samplers: stock diffusers schedulers with the prior's noise schedule, and grids of timesteps."""
 
 from bisect import bisect_left
 
 import numpy as np
+import torch
 from diffusers import (
     DDIMScheduler,
     DDPMScheduler,
@@ -42,6 +43,55 @@ def build_scheduler(name: str) -> SchedulerMixin:
     return SCHEDULERS[name]()
 
 
+_CLIPPED = {"thresholding": [True], "sample_max_value": [1]}
+_EVEN = {"use_karras_sigmas": [False], "use_beta_sigmas": [False], "use_flow_sigmas": [False]}
+_NEEDED = {
+    DDIMScheduler: {
+        "clip_sample": [True],
+        "clip_sample_range": [1],
+        "thresholding": [False],
+        "timestep_spacing": ["leading"],
+        "steps_offset": [0],
+        "set_alpha_to_one": [True],
+    },
+    DPMSolverMultistepScheduler: _CLIPPED
+    | _EVEN
+    | {
+        "algorithm_type": ["dpmsolver++", "sde-dpmsolver++"],
+        "use_exponential_sigmas": [False],
+        "use_lu_lambdas": [False],
+        "final_sigmas_type": ["zero"],
+    },
+    UniPCMultistepScheduler: _CLIPPED | _EVEN | {"predict_x0": [True]},
+}
+"""Scheduler -> what its config may say, so that x0_hat is clipped to [-1, 1] and is what the last step arrives at."""
+
+
+def check_scheduler(scheduler: SchedulerMixin) -> None:
+    """Refuse a scheduler that is not one of `SCHEDULERS`, or was set up for another process than the priors'.
+
+    Raises:
+        ValueError: another class (Euler, DDPM, ...), prediction (v), noise schedule, spacing of sigmas, or no clipping.
+    """
+    kind = next((kind for kind in _NEEDED if isinstance(scheduler, kind)), None)
+    if kind is None:
+        problem = "is not a sampler of this method"
+    else:
+        needed = {"prediction_type": ["epsilon"]} | _NEEDED[kind]
+        wrong = [name for name, accepted in needed.items() if scheduler.config[name] not in accepted]
+        if wrong:
+            accepted = " or ".join(map(repr, needed[wrong[0]]))
+            problem = f"has {wrong[0]}={scheduler.config[wrong[0]]!r}, where this method needs {accepted}"
+        elif not torch.equal(scheduler.alphas_cumprod, build_scheduler("ddim").alphas_cumprod):
+            problem = "has another noise schedule than the prior (beta linear from 1e-4 to 0.02 over 1000 steps)"
+        else:
+            return
+    raise ValueError(
+        f"the scheduler, {type(scheduler).__name__}, {problem}; {', '.join(SCHEDULERS)} are accepted: use "
+        '`pipeline.scheduler = difface.build_scheduler("ddim")`, or another of these names.'
+    )
+
+
 def respaced(steps: int) -> list[int]:
     """The official code's respacing "N": timesteps round(i 999 / (N - 1)), i = N - 1, ..., 0, of stock `DDPMScheduler`.
 
@@ -60,7 +110,7 @@ def every(steps: int) -> list[int]:
         ValueError: `steps` outside 2..T, or no divisor of T.
     """
     respaced(steps)
-    _check_divides(steps, NUM_TRAIN_TIMESTEPS, "steps")
+    check_divides(steps, NUM_TRAIN_TIMESTEPS, "steps")
     return _grid("leading", steps)
 
 
@@ -74,51 +124,6 @@ def ancestral(timesteps: list[int]) -> DDPMScheduler:
     """Stock `DDPMScheduler` with the prior's noise schedule on a grid of timesteps, largest first."""
     scheduler = DDPMScheduler(**_NOISE)
     scheduler.set_timesteps(timesteps=timesteps)
-    return scheduler
-
-
-def set_chain(scheduler: SchedulerMixin, begin_index: int, num_inference_steps: int) -> SchedulerMixin:
-    """Give a scheduler the timesteps of a chain that starts below N.
-
-    DDIM: the grid of `num_inference_steps` steps over the whole training chain, cut to t < N. Others:
-    `num_inference_steps` points uniform in log-SNR from t = N - 1 down to 2, from the last straight to x0_hat.
-
-    Args:
-        scheduler: changed in place.
-        begin_index: N, on the training chain.
-        num_inference_steps: see above.
-
-    Returns:
-        The scheduler to use, with `.timesteps` set (UniPC takes its grid from its config, so it is a new object).
-
-    Raises:
-        ValueError: a number of steps that does not fit, or fewer than two calls.
-    """
-    total = scheduler.config.num_train_timesteps
-    if isinstance(num_inference_steps, bool) or not isinstance(num_inference_steps, int | np.integer):
-        raise ValueError(f"`num_inference_steps` must be a whole number; got {num_inference_steps!r}.")
-    if isinstance(scheduler, DDIMScheduler):
-        _check_divides(num_inference_steps, total)
-        scheduler.set_timesteps(num_inference_steps)
-        scheduler.timesteps = scheduler.timesteps[scheduler.timesteps < begin_index]
-        if len(scheduler.timesteps) < 2:
-            raise ValueError(
-                f"N = {begin_index} leaves {len(scheduler.timesteps)} network call(s) of {num_inference_steps} steps; at least two "
-                f"are needed: use N > {total // num_inference_steps} or more steps."
-            )
-        return scheduler
-    grid = log_snr_grid(scheduler.alphas_cumprod.double().numpy(), begin_index, num_inference_steps)
-    if isinstance(scheduler, UniPCMultistepScheduler):
-        sigmas = ((1 - scheduler.alphas_cumprod) / scheduler.alphas_cumprod).sqrt()
-        ends = dict(sigma_max=sigmas[grid[0]].item(), sigma_min=sigmas[grid[-1]].item())
-        # uniform in log-SNR, whatever spacing the given one was made with: the others would not end at N
-        spacing = dict(
-            use_exponential_sigmas=True, use_karras_sigmas=False, use_beta_sigmas=False, use_flow_sigmas=False
-        )
-        scheduler = UniPCMultistepScheduler.from_config(scheduler.config, **ends, **spacing, final_sigmas_type="zero")
-        scheduler.set_timesteps(num_inference_steps)
-    else:
-        scheduler.set_timesteps(timesteps=grid)
     return scheduler
 
 
@@ -153,7 +158,8 @@ def log_snr_grid(alphas_cumprod: np.ndarray, begin_index: int, calls: int) -> li
     return grid[::-1].tolist()
 
 
-def _check_divides(steps: int, total: int, name: str = "num_inference_steps") -> None:
+def check_divides(steps: int, total: int, name: str = "num_inference_steps") -> None:
+    """Raise `ValueError` with the nearest that do unless `steps` divides `total`."""
     divisors = [n for n in range(1, total + 1) if total % n == 0]
     if steps in divisors:
         return

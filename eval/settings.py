@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from difface import constraints, profiles
+from difface.chain import DEFAULT_ETA, DEFAULT_STEPS
 from difface.degradation import Degradation
 from difface.masks import Mask
-from difface.pipeline import DEFAULT_ETA, DEFAULT_STEPS
 from eval.datasets import BlockMeans, Grey, Known
 
 Restore = Callable[[torch.Tensor, list[torch.Generator], Sequence[Degradation | Known | None]], torch.Tensor]

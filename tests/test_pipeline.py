@@ -8,6 +8,8 @@ from diffusers.models.unets.unet_2d import UNet2DOutput
 from PIL import Image
 
 from difface import DifFacePipeline, FaceEstimator, Masked, UNet, build_scheduler
+from difface.chain import chain
+from difface.schedulers import SCHEDULERS
 
 
 def noise(count: int, size: int = 16, seed: int = 5) -> torch.Tensor:
@@ -55,8 +57,6 @@ def test_the_callers_sizes_come_back(small):
     result = small([*pictures, np.zeros((20, 20, 3), np.uint8)], 20, generator=generators(0, 1, 2, 3))
     assert [picture.size for picture in result.images] == [(16, 16), (100, 40), (9, 33), (20, 20)]
     assert [picture.size for picture in result.estimates] == [(16, 16), (100, 40), (9, 33), (20, 20)]
-    with pytest.raises(ValueError, match="one size"):
-        small(pictures, 20, output_type="pt")
 
 
 def test_info_says_what_was_done(small):
@@ -162,6 +162,15 @@ def test_sample(small):
     assert (alone.images[0] - result.images[2]).abs().max() < 1e-3
 
 
+def test_samples_are_drawn_with_eta_1(small):
+    by_default, ddpm, half = (
+        small.sample(1, 20, generator=generators(0), output_type="pt", **eta)
+        for eta in ({}, {"eta": 1.0}, {"eta": 0.5})
+    )
+    assert by_default.info["eta"] == 1 and torch.equal(by_default.images, ddpm.images)
+    assert (by_default.images - half.images).abs().max() > 0.01
+
+
 @pytest.mark.parametrize("eta", [-0.1, 1.5, float("nan")])
 def test_sample_checks_eta(small, eta):
     with pytest.raises(ValueError, match=r"in \[0, 1\]"):
@@ -203,6 +212,104 @@ def test_callback_can_change_the_sample_and_stop_the_call(small):
         small(noise(1), 20, callback_on_step_end=stop)
 
 
+@pytest.mark.parametrize("name", ["ddim", "dpm++"])
+def test_a_callback_can_interrupt_as_in_diffusers(small, name):
+    small.scheduler = build_scheduler(name)
+    seen, steps = [], 20 if name == "ddim" else 5
+
+    def callback(pipeline, i, timestep, tensors):
+        seen.append(tensors["sample"])
+        pipeline._interrupt = i == 1
+        return {}
+
+    whole = small(noise(1), steps, generator=generators(0), output_type="pt").info
+    assert small.num_timesteps == whole["calls"] and not small.interrupt
+    result = small(noise(1), steps, generator=generators(0), output_type="pt", callback_on_step_end=callback)
+    assert len(seen) == 2 and small.num_timesteps == whole["calls"]
+    assert result.info["calls"] == 2 and result.info["timesteps"] == whole["timesteps"][:2]
+    assert torch.equal(result.images, (seen[1] / 2 + 0.5).clamp(0, 1))
+    assert small(noise(1), steps, generator=generators(0)).info == whole  # the next call is not
+
+
+def test_arrays(small):
+    arrays, tensors = (small(noise(2, 20), 20, generator=generators(0, 1), output_type=kind) for kind in ("np", "pt"))
+    for array, tensor in ((arrays.images, tensors.images), (arrays.estimates, tensors.estimates)):
+        assert array.shape == (2, 20, 20, 3) and array.dtype == np.float32
+        assert np.array_equal(array, tensor.permute(0, 2, 3, 1).numpy())
+    assert small.sample(1, 20, generator=generators(0), output_type="np").images.shape == (1, 16, 16, 3)
+
+
+def test_offloaded_networks_are_freed_after_a_call(small):
+    small.enable_model_cpu_offload(device="cpu")
+    for call in (lambda: small(noise(1), 20), lambda: small.sample(1, 20)):
+        hooks = list(small._all_hooks)
+        call()
+        # diffusers frees the networks by taking their hooks off and putting fresh ones on.
+        assert len(hooks) == len(small._all_hooks) == 2
+        assert not any(new is old for new, old in zip(small._all_hooks, hooks, strict=True))
+
+
+def test_after_the_last_step_the_sample_is_x0(small):
+    """abar is 1 there: what the constraint made of x0_hat comes out as it is."""
+    states, y = [], noise(1)
+    small(
+        y,
+        20,
+        1.0,
+        generators(0),
+        constraint=Masked(torch.zeros(1, 1, 16, 16)),
+        callback_on_step_end=lambda pipe, i, t, tensors: states.append(tensors),
+        callback_on_step_end_tensor_inputs=["sample", "pred_original_sample"],
+    )
+    assert all((state["pred_original_sample"] - (2 * y - 1)).abs().max() < 1e-6 for state in states)  # x0', not x0_hat
+    assert (states[-1]["sample"] - (2 * y - 1)).abs().max() < 1e-6
+
+
+def test_the_step_is_in_float32_whatever_the_network(small):
+    """x0_hat from the network's own eps (Eq. 7), to a precision that bfloat16 has not."""
+    small.unet.to(torch.bfloat16)
+    answers, states = [], []
+    small.unet.register_forward_hook(lambda module, args, out: answers.append(out.sample))
+    small(
+        noise(1),
+        20,
+        generator=generators(0),
+        callback_on_step_end=lambda pipe, i, t, tensors: states.append(tensors),
+        callback_on_step_end_tensor_inputs=["sample", "pred_original_sample"],
+    )
+    assert answers[0].dtype == torch.bfloat16
+    abar = small.scheduler.alphas_cumprod[300].double()
+    x_t, eps = states[0]["sample"].double(), answers[1].double()
+    x0_hat = ((x_t - (1 - abar).sqrt() * eps) / abar.sqrt()).clamp(-1, 1)
+    assert (states[1]["pred_original_sample"] - x0_hat).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_x0_hat_is_clipped_by_every_sampler(small, name):
+    small.scheduler = build_scheduler(name)
+    forward = small.unet.forward
+    small.unet.forward = lambda *args, **kwargs: UNet2DOutput(100 * forward(*args, **kwargs).sample)
+    seen = []
+    small(
+        noise(1),
+        20,
+        generator=generators(0),
+        callback_on_step_end=lambda pipe, i, t, tensors: seen.append(tensors["pred_original_sample"].abs().max()),
+        callback_on_step_end_tensor_inputs=["pred_original_sample"],
+    )
+    assert max(seen) == 1
+
+
+@pytest.mark.parametrize(("name", "draws"), [("dpm++", False), ("unipc", False), ("dpm++sde", True)])
+def test_only_the_sde_form_draws_noise_at_every_step(small, name, draws):
+    small.scheduler = build_scheduler(name)
+    zeta = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    a, b = (small(noise(1), generator=generators(k), noise=zeta, output_type="pt").images for k in (0, 1))
+    assert torch.equal(a, b) != draws
+    if draws:  # by as much as its noise, which the last step, straight to x0_hat, leaves to the network
+        assert (a - b).abs().max() > 1e-3
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -213,17 +320,49 @@ def test_callback_can_change_the_sample_and_stop_the_call(small):
         (dict(num_inference_steps=1001), "500 and 1000"),
         (dict(num_images_per_input=0), "whole number from 1"),
         (dict(generator=[torch.Generator()] * 3), "one torch.Generator per output picture"),
-        (dict(output_type="latent"), "'pil' or 'pt'"),
+        (dict(generator=generators(0), num_images_per_input=2), r"per output picture \(2\); got 1"),
+        (dict(generator=[0]), "torch.Generators on the CPU.*got int"),
+        (dict(output_type="latent"), "'pil', 'pt' or 'np'"),
+        (dict(image=[*noise(1), *noise(1, 20)], output_type="pt"), "`output_type='pt'` needs inputs of one size"),
+        (dict(image=[*noise(1), *noise(1, 20)], output_type="np"), "`output_type='np'` needs inputs of one size"),
         (dict(noise=torch.zeros(1, 3, 8, 8)), "`noise` must be"),
+        (dict(noise=torch.zeros(1, 3, 16, 16), num_images_per_input=2), r"\(2, 3, 16, 16\); got \(1, 3, 16, 16\)"),
+        (dict(noise=np.zeros((1, 3, 16, 16))), "`noise` must be a tensor .*got ndarray"),
         (dict(step_noise=torch.zeros(3, 1, 3, 16, 16)), "`step_noise` must be"),
+        (dict(constraint=torch.zeros(1, 1, 16, 16)), "`constraint` must be one of .*got Tensor"),
+        (dict(constraint=Masked(torch.zeros(2, 1, 16, 16))), r"one per picture \(1\); got 2"),
         (dict(constraint=Masked(torch.zeros(1, 1, 16, 8))), "same shape"),
         (dict(callback_on_step_end_tensor_inputs=["latents"]), "latents"),
     ],
 )
-def test_refused(small, arguments, says):
-    with pytest.raises(ValueError, match=says) as caught:
-        small(noise(1), **arguments)
+def test_refused_before_a_network_runs(small, arguments, says, monkeypatch):
+    for network in (small.unet, small.estimator):
+        monkeypatch.setattr(network, "forward", lambda *args, **kwargs: pytest.fail("a network ran"))
+    with pytest.raises((ValueError, TypeError), match=says) as caught:
+        small(**({"image": noise(1)} | arguments))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (dict(count=0), "whole number from 1"),
+        (dict(generator=generators(0)), r"one torch.Generator per output picture \(2\); got 1"),
+        (dict(generator=[1, 2]), "got int"),
+        (dict(output_type="latent"), "'pil', 'pt' or 'np'"),
+        (dict(num_inference_steps=7), "5 and 8"),
+    ],
+)
+def test_samples_are_refused_before_the_network_runs(small, arguments, says, monkeypatch):
+    monkeypatch.setattr(small.unet, "forward", lambda *args, **kwargs: pytest.fail("the network ran"))
+    with pytest.raises(ValueError, match=says):
+        small.sample(**({"count": 2} | arguments))
+
+
+def test_check_inputs_returns_nothing(small):
+    inputs = list(noise(2))
+    steps = chain(small.scheduler, 400, 20)
+    assert small.check_inputs(inputs, steps, 1, None, None, None, "np", ["sample"]) is None
 
 
 @pytest.mark.parametrize("begin_index", [0, -1, 1001, 2.5, "400", True])
@@ -231,6 +370,13 @@ def test_refused_start(small, begin_index):
     with pytest.raises(ValueError, match=r"1\.\.1000"):
         small.set_begin_index(begin_index)
     assert small.config.begin_index == 400
+
+
+def test_step_noise_needs_ddim(small, monkeypatch):
+    small.scheduler = build_scheduler("dpm++sde")
+    monkeypatch.setattr(small.estimator, "forward", lambda *args: pytest.fail("the estimator ran"))
+    with pytest.raises(ValueError, match="`step_noise` needs DDIM"):
+        small(noise(1), step_noise=torch.zeros(5, 1, 3, 16, 16))
 
 
 def test_refused_combinations(small):

@@ -71,7 +71,7 @@ def test_start(parity, unet, monkeypatch):
     fixture = load_file(parity / "restore_ddim250_start100.safetensors")
     made = pipeline(unet, fixture["x0_hat"])
     seen = []
-    monkeypatch.setattr(made, "_denoise", lambda sample, *args, **kwargs: seen.append(sample) or sample)
+    monkeypatch.setattr(made, "_denoise", lambda sample, *args, **kwargs: (seen.append(sample) or sample, 0))
     made(torch.rand(1, 3, 32, 32), official_start=True, noise=fixture["noise"], output_type="pt")
     assert (seen[0] - fixture["x_N"]).abs().max() < 1e-6
 

@@ -1,50 +1,101 @@
-"""Where the steps lie below N."""
+"""The samplers that there are, those that are refused, and grids of timesteps."""
 
-import numpy as np
+import diffusers
 import pytest
-from diffusers import UniPCMultistepScheduler
+from conftest import generators
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler
+from PIL import Image
 
-from difface.schedulers import SCHEDULERS, build_scheduler, log_snr_grid, set_chain
+from difface import DifFacePipeline
+from difface.chain import chain
+from difface.schedulers import SCHEDULERS, build_scheduler, check_scheduler, log_snr_grid
 
-
-@pytest.mark.parametrize(("steps", "calls"), [(250, 100), (50, 20), (20, 8), (500, 200), (1000, 400)])
-def test_ddim_calls_below_400(steps, calls):
-    timesteps = set_chain(build_scheduler("ddim"), 400, steps).timesteps.tolist()
-    assert timesteps == list(range(1000 // steps * (calls - 1), -1, -1000 // steps))
-
-
-@pytest.mark.parametrize(
-    ("steps", "nearest"),
-    [(0, "1 and 2"), (7, "5 and 8"), (1001, "500 and 1000"), (300, "250 and 500"), (-3, "1 and 2")],
+FACE = Image.new("RGB", (16, 16), (200, 120, 90))
+OTHER_CLASSES = (
+    "EulerDiscreteScheduler",
+    "EulerAncestralDiscreteScheduler",
+    "DDPMScheduler",
+    "HeunDiscreteScheduler",
+    "PNDMScheduler",
+    "LMSDiscreteScheduler",
+    "DEISMultistepScheduler",
+    "DPMSolverSinglestepScheduler",
+    "KDPM2DiscreteScheduler",
+    "DDIMInverseScheduler",
+    "FlowMatchEulerDiscreteScheduler",
 )
-def test_steps_that_do_not_divide(steps, nearest):
-    with pytest.raises(ValueError, match=f"got {steps}. The nearest that do are {nearest}"):
-        set_chain(build_scheduler("ddim"), 400, steps)
+OTHER_SETTINGS = [
+    (DDIMScheduler, "ddim", dict(prediction_type="v_prediction"), "prediction_type='v_prediction'"),
+    (DDIMScheduler, "ddim", dict(beta_schedule="scaled_linear"), "another noise schedule"),
+    (DDIMScheduler, "ddim", dict(beta_end=0.012), "another noise schedule"),
+    (DDIMScheduler, "ddim", dict(num_train_timesteps=500), "another noise schedule"),
+    (DDIMScheduler, "ddim", dict(rescale_betas_zero_snr=True), "another noise schedule"),
+    (DDIMScheduler, "ddim", dict(clip_sample=False), "clip_sample=False"),
+    (DDIMScheduler, "ddim", dict(clip_sample_range=2.0), "clip_sample_range=2.0"),
+    (DDIMScheduler, "ddim", dict(set_alpha_to_one=False), "set_alpha_to_one=False"),
+    (DDIMScheduler, "ddim", dict(timestep_spacing="trailing"), "timestep_spacing='trailing'"),
+    (DDIMScheduler, "ddim", dict(steps_offset=1), "steps_offset=1"),
+    (DPMSolverMultistepScheduler, "dpm++", dict(prediction_type="v_prediction"), "prediction_type"),
+    (DPMSolverMultistepScheduler, "dpm++", dict(use_karras_sigmas=True), "use_karras_sigmas=True"),
+    (DPMSolverMultistepScheduler, "dpm++", dict(use_lu_lambdas=True), "use_lu_lambdas=True"),
+    (
+        DPMSolverMultistepScheduler,
+        "dpm++",
+        dict(algorithm_type="dpmsolver", final_sigmas_type="sigma_min"),
+        "algorithm_type='dpmsolver'",
+    ),
+    (DPMSolverMultistepScheduler, "dpm++", dict(final_sigmas_type="sigma_min"), "final_sigmas_type"),
+    (DPMSolverMultistepScheduler, "ddim", {}, "thresholding=False, where this method needs True"),
+    (UniPCMultistepScheduler, "ddim", {}, "thresholding=False, where this method needs True"),
+    (UniPCMultistepScheduler, "unipc", dict(use_karras_sigmas=True, use_exponential_sigmas=False), "use_karras_sigmas"),
+    (UniPCMultistepScheduler, "unipc", dict(predict_x0=False), "predict_x0=False"),
+]
 
 
-def test_fewer_than_two_calls():
-    with pytest.raises(ValueError, match="at least two"):
-        set_chain(build_scheduler("ddim"), 4, 250)
-    assert len(set_chain(build_scheduler("ddim"), 5, 250).timesteps) == 2
+def refuses(pipeline: DifFacePipeline, scheduler, says: str, monkeypatch) -> None:
+    """At construction, and before any network runs at a call of a pipeline whose scheduler was swapped; in one line."""
+    for network in (pipeline.unet, pipeline.estimator):
+        monkeypatch.setattr(network, "forward", lambda *args, **kwargs: pytest.fail("a network ran"))
+    pipeline.scheduler = scheduler
+    for call in (
+        lambda: pipeline(FACE),
+        lambda: pipeline.sample(1),
+        lambda: DifFacePipeline(pipeline.unet, scheduler, pipeline.estimator),
+        lambda: chain(scheduler, 400),
+    ):
+        with pytest.raises(ValueError, match="ddim, dpm\\+\\+, dpm\\+\\+sde, unipc are accepted") as caught:
+            call()
+        assert says in str(caught.value) and type(scheduler).__name__ in str(caught.value)
+        assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", [name for name in SCHEDULERS if name != "ddim"])
-@pytest.mark.parametrize(("begin_index", "calls"), [(400, 5), (250, 5), (1000, 20), (400, 2)])
-def test_solvers_are_uniform_in_log_snr(name, begin_index, calls):
-    scheduler = set_chain(build_scheduler(name), begin_index, calls)
-    timesteps = scheduler.timesteps.numpy()
-    assert len(timesteps) == calls and timesteps[0] in (begin_index - 1, begin_index - 2)
-    assert scheduler.sigmas[-1] == 0 and len(scheduler.sigmas) == calls + 1
-    log_snr = -2 * np.log(scheduler.sigmas[:-1].double().numpy())
-    assert np.diff(log_snr).min() > 0.8 * np.diff(log_snr).mean()
-    assert np.diff(log_snr).max() < 1.25 * np.diff(log_snr).mean()
+@pytest.mark.parametrize("name", OTHER_CLASSES)
+def test_other_samplers_are_refused(small, name, monkeypatch):
+    scheduler = getattr(diffusers, name).from_config(small.scheduler.config)
+    refuses(small, scheduler, "is not a sampler of this method", monkeypatch)
 
 
-@pytest.mark.parametrize("changes", [{}, {"use_karras_sigmas": True}, {"use_beta_sigmas": True}])
-def test_unipc_of_another_spacing_starts_below_n_too(changes):
-    other = UniPCMultistepScheduler.from_config(build_scheduler("ddim").config, **changes)
-    timesteps = set_chain(other, 400, 5).timesteps.tolist()
-    assert timesteps == set_chain(build_scheduler("unipc"), 400, 5).timesteps.tolist() and timesteps[0] < 400
+@pytest.mark.parametrize(("kind", "base", "changes", "says"), OTHER_SETTINGS)
+def test_our_samplers_set_up_otherwise_are_refused(small, kind, base, changes, says, monkeypatch):
+    refuses(small, kind.from_config(build_scheduler(base).config, **changes), says, monkeypatch)
+
+
+@pytest.mark.parametrize("kind", [DPMSolverMultistepScheduler, UniPCMultistepScheduler])
+def test_a_sampler_can_be_swapped_as_in_diffusers(small, kind):
+    small.scheduler = kind.from_config(small.scheduler.config, thresholding=True)
+    swapped = small(FACE, generator=generators(0))
+    small.scheduler = build_scheduler("dpm++" if kind is DPMSolverMultistepScheduler else "unipc")
+    own = small(FACE, generator=generators(0))
+    assert swapped.info == own.info and swapped.images[0].tobytes() == own.images[0].tobytes()
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_ours_are_accepted_saved_and_loaded_too(name, tmp_path):
+    scheduler = build_scheduler(name)
+    scheduler.save_pretrained(tmp_path)
+    check_scheduler(type(scheduler).from_pretrained(tmp_path))
+    with pytest.raises(ValueError, match="ddim, dpm"):
+        build_scheduler("euler")
 
 
 @pytest.mark.parametrize("calls", [2, 5, 40, 398])
@@ -55,12 +106,8 @@ def test_grid_is_of_different_timesteps(calls):
     assert grid[0] == 399 and grid[-1] == 2
 
 
-def test_too_many_calls_and_unknown_names():
+def test_too_many_calls():
     with pytest.raises(ValueError, match="do not fit"):
-        set_chain(build_scheduler("dpm++"), 10, 9)
+        chain(build_scheduler("dpm++"), 10, 9)
     with pytest.raises(ValueError, match="N from 4"):
-        set_chain(build_scheduler("dpm++"), 3, 2)
-    with pytest.raises(ValueError, match="ddim, dpm"):
-        build_scheduler("euler")
-    with pytest.raises(ValueError, match="whole number"):
-        set_chain(build_scheduler("ddim"), 400, 2.5)
+        chain(build_scheduler("dpm++"), 3, 2)

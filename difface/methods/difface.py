@@ -5,9 +5,10 @@ from collections.abc import Iterable
 import torch
 
 from difface import inpaint, profiles
+from difface.chain import DEFAULT_ETA, chain
 from difface.constraints import Downsampled, Masked
 from difface.methods.base import Callback, Method, Task
-from difface.pipeline import DEFAULT_ETA, DifFacePipeline, Generators
+from difface.pipeline import DifFacePipeline, Generators
 
 
 class DifFace(Method):
@@ -44,7 +45,8 @@ class DifFace(Method):
                 pipeline.set_progress_bar_config(**config)
 
     def calls(self, task: Task) -> int:
-        return len(self._pipeline(task).check_inputs(self.steps))
+        pipeline = self._pipeline(task)
+        return len(chain(pipeline.scheduler, pipeline.config.begin_index, self.steps).timesteps)
 
     def restore(
         self,

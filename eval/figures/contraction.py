@@ -6,10 +6,11 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from difface import profiles
+from difface.chain import chain
 from difface.contraction import contraction
 from difface.weights import WeightMissing
 from eval.figures.faces import Faces
-from eval.figures.restoring import MakePipeline, at, estimate, restore
+from eval.figures.restoring import MakePipeline, estimate, restore
 from eval.figures.scores import reason
 from eval.figures.sheet import Sheet
 from eval.figures.style import BLUE, GREY, VERMILION, note, panels, styled
@@ -96,7 +97,7 @@ def figure_5(
     begin_index = begin_index or profiles.profile(profile).begin_index
     pipeline = make(profile, estimator, "ddim")
     error, quantities = _errors(pipeline, faces), contraction(pipeline.scheduler)
-    timestep = at(pipeline, begin_index).check_inputs(steps)[0]
+    timestep = chain(pipeline.scheduler, begin_index, steps).noise_timestep
     norms = error.double().flatten(1).norm(dim=1)
     table = pd.DataFrame(
         {"face": faces.names, "N": begin_index, "timestep": timestep, "error": norms}

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from difface.pipeline import DEFAULT_ETA, DifFacePipeline
+from difface.chain import DEFAULT_ETA
+from difface.pipeline import DifFacePipeline
 from eval.figures.faces import Faces
 
 BATCH = 8

@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 
 from difface import profiles
+from difface.chain import DEFAULT_STEPS
 from difface.degradation import Degradation
-from difface.pipeline import DEFAULT_STEPS
 from eval.datasets import REAL_WORLD, Dataset, build, build_known, build_real
 from eval.datasets.make import make
 from eval.settings import digest

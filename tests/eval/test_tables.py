@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from difface.chain import chain
+from difface.schedulers import build_scheduler
 from eval import paper
 from eval.run import Scores
 from eval.tables import build, definitions, render, statistics
@@ -38,15 +40,17 @@ def test_every_printed_row_has_its_place(number) -> None:
 
 
 def test_table_ix_takes_the_calls_that_the_paper_counts() -> None:
-    from difface import profiles
-
     for row in definitions.rows("IX", definitions.Options()):
         if row.method:
             setting = row.method
-            pipeline = profiles.load("tiny", setting.estimator, device="cpu")
-            pipeline.set_begin_index(setting.begin_index)
-            calls = pipeline.check_inputs(setting.steps, setting.eta, official_start=setting.official_start)
-            assert row.printed == f"Dif({setting.steps}/{len(calls)})"
+            steps = chain(
+                build_scheduler("ddim"),
+                setting.begin_index,
+                setting.steps,
+                setting.eta,
+                official_start=setting.official_start,
+            )
+            assert row.printed == f"Dif({setting.steps}/{len(steps.timesteps)})"
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import gradio as gr
 import pytest
 import torch
 
-from space import running
+from difface.space import running
 
 
 def test_steps_are_shown_and_the_result_kept(monkeypatch):

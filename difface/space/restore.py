@@ -9,9 +9,10 @@ import gradio as gr
 from PIL import Image
 
 from difface import images, profiles
-from difface.pipeline import DEFAULT_ETA, DEFAULT_STEPS, DifFaceOutput
+from difface.chain import DEFAULT_ETA, DEFAULT_STEPS, chain
+from difface.pipeline import DifFaceOutput
 from difface.schedulers import FAST_CALLS
-from space import running, shared, widgets
+from difface.space import running, shared, widgets
 
 SCHEDULERS = [
     ("DPM-Solver++, the fast one", "dpm++"),
@@ -148,7 +149,7 @@ def restorer(profile: str) -> Callable:
             yield None, None, None, widgets.under_way("Loading the networks"), None
             count = steps if scheduler == "ddim" else calls
             pipeline = shared.pipeline_for(profile, estimator, scheduler, start)
-            total = len(pipeline.check_inputs(count, eta))
+            total = len(chain(pipeline.scheduler, pipeline.config.begin_index, count, eta).timesteps)
             crop, note = shared.aligned_face(picture, aligned, pipeline.size)
             full = images.to_tensors(crop)[0]
             seen = images.fit_square(full, pipeline.size)

@@ -12,12 +12,13 @@ from PIL import Image
 from torch.nn import functional
 
 from difface import images, masks, profiles
+from difface.chain import chain
 from difface.constraints import Masked
 from difface.inpaint import ETA, START, fill
 from difface.pipeline import DifFaceOutput
+from difface.space import running, shared, widgets
+from difface.space.restore import DDIM_STEPS
 from difface.weights import WeightError
-from space import running, shared, widgets
-from space.restore import DDIM_STEPS
 
 KINDS = [
     ("Box", "box"),
@@ -134,12 +135,7 @@ def _advanced() -> tuple[gr.Number, list[gr.components.Component]]:
     """The mask's seed, and the settings in the order in which `inpaint` takes them."""
     with gr.Accordion("Advanced", open=False):
         mask_seed = gr.Number(
-            0,
-            label="Seed of the mask",
-            info="Another seed draws another mask.",
-            precision=0,
-            minimum=0,
-            maximum=shared.MAX_SEED,
+            0, label="Seed of the mask", info="Another seed draws another mask.", precision=0, minimum=0
         )
         rule = gr.Dropdown(RULES, value="step", label="Rule", info="How known pixels pull the picture towards them.")
         gamma = gr.Textbox(
@@ -335,7 +331,8 @@ def inpainter(profile: str) -> Callable:
 
             def attempt(report: Callable, device: str) -> DifFaceOutput:
                 pipeline = shared.pipeline_for(profile, estimator, "ddim", start, device)
-                total = len(pipeline.check_inputs(steps, eta, constraint))
+                begin_index = pipeline.config.begin_index
+                total = len(chain(pipeline.scheduler, begin_index, steps, eta, constraint).timesteps)
                 follow = running.follower(report, total)["callback_on_step_end"]
                 settings = dict(num_inference_steps=steps, eta=eta, composite=composite)
                 return fill(
