@@ -1,4 +1,4 @@
-"""The Space: `python app.py` builds the page of `difface.space` and serves it."""
+"""The Space: `python app.py` builds the page of `space` and serves it."""
 
 import argparse
 import os
@@ -11,8 +11,8 @@ from threading import Event
 
 import gradio as gr
 
-from difface.space.page import SCRIPT, STYLE, THEME, build
-from difface.space.shared import EXAMPLES, PROFILES, ROOT, best_profile, fetch_detector, keep_clean, spaces, warm_up
+from space.page import SCRIPT, STYLE, THEME, build
+from space.shared import EXAMPLES, PROFILES, ROOT, best_profile, fetch_detector, keep_clean, spaces, warm_up
 
 MAX_UPLOAD = "64mb"
 

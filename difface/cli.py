@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from difface.files import whole_file
 from difface.memory import is_out_of_memory
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
@@ -136,9 +137,14 @@ def _check_targets(
 def _seeds(seed: int, count: int) -> list:
     import torch
 
+    return [torch.Generator().manual_seed(_checked(seed, count) + k) for k in range(count)]
+
+
+def _checked(seed: int, count: int = 1) -> int:
+    """The seed, if it and those after it are some."""
     if not 0 <= seed < 2**63 - count:
         raise ValueError(f"--seed must be in 0..2^63 - 1; got {seed}.")
-    return [torch.Generator().manual_seed(seed + k) for k in range(count)]
+    return seed
 
 
 @app.command()
@@ -335,7 +341,7 @@ def degrade(
 ) -> None:
     """Make clean pictures worse (Eq. 17); NAME.json beside NAME.png holds the parameters."""
     from difface import images
-    from difface.degradation import Degradation, Ranges, draw
+    from difface.degradation import Degradation, Ranges, draw, noise_generator
     from difface.degradation import degrade as apply
 
     sigma_x, sigma_y, theta = _blur(blur)
@@ -348,10 +354,10 @@ def degrade(
 
     def work(group: list[Path], pictures: list) -> None:
         hq = images.to_tensors(pictures)[0]
-        generator = _seeds(seed, 1)[0]
+        generator = noise_generator(_checked(seed))
         degradation = draw(generator, Ranges.nearest(max(hq.shape[-2:]))) if random else fixed
         images.write(images.to_pil(apply(hq, degradation, generator)), output / f"{group[0].stem}.png")
-        with images.whole_file(output / f"{group[0].stem}.json") as temporary:
+        with whole_file(output / f"{group[0].stem}.json") as temporary:
             temporary.write_text(json.dumps(asdict(degradation)))
 
     _each(files, work)

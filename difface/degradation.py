@@ -10,6 +10,7 @@ noise is drawn for each channel by itself.
 import itertools
 import math
 import random
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -296,6 +297,11 @@ def degrade(
         for image, d, g in zip(images, degradations, generators, strict=True)
     ]
     return torch.stack(lq) if hq.ndim == 4 else lq[0]
+
+
+def noise_generator(seed: int) -> torch.Generator:
+    """A CPU generator for `degrade`: nothing in common with the sampler's of the same seed, which may restore the result."""
+    return torch.Generator().manual_seed(zlib.crc32(f"degradation {seed}".encode()))
 
 
 def lq_hq_pair(hq: Tensor, ranges: Ranges, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,6 @@ Everywhere else an image is a float tensor (B, 3, H, W), RGB in [0, 1].
 
 import json
 import os
-import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 from torch.nn import functional
+
+from difface.files import whole_file
 
 MIN_SIDE = 8
 """Shortest side in pixels that is accepted."""
@@ -275,31 +276,3 @@ def restored_text(info: dict, profile: str, seed: int, comment: str = RESTORED) 
     """
     settings = {"profile": profile, "seed": seed} | {key: value for key, value in info.items() if key != "timesteps"}
     return {"Comment": comment, "difface": json.dumps(settings)}
-
-
-class whole_file:
-    """Context manager that yields a temporary path beside `path` and renames it to `path` if nothing went wrong."""
-
-    def __init__(self, path: str | os.PathLike):
-        self.path = Path(path)
-
-    def __enter__(self) -> Path:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.", suffix=".part")
-        os.close(handle)
-        self.temporary = Path(name)
-        return self.temporary
-
-    def __exit__(self, kind, error, traceback) -> None:
-        try:
-            if kind is None:
-                os.chmod(self.temporary, 0o666 & ~_umask())
-                os.replace(self.temporary, self.path)
-        finally:
-            self.temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

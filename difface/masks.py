@@ -18,6 +18,7 @@ from PIL import Image
 from torch.nn import functional
 
 from difface import images
+from difface.files import whole_file
 from difface.images import ImageError
 
 OFFICIAL_SIZE = 256
@@ -180,7 +181,7 @@ def write_test_set(planned: Sequence[tuple[Path, Mask]], output: Path, size: int
         missing = mask.paint(size)[0]
         for folder, picture in (("hq", hq), ("mask", missing.expand(3, -1, -1)), ("lq", hq * (1 - missing))):
             images.write(images.to_pil(picture), output / folder / f"{file.stem}.png")
-    with images.whole_file(output / "masks.json") as temporary:
+    with whole_file(output / "masks.json") as temporary:
         temporary.write_text(json.dumps([{"file": file.name} | asdict(mask) for file, mask in planned], indent=1))
 
 

@@ -13,7 +13,11 @@ from difface.pipeline import DifFacePipeline
 from difface.schedulers import build_scheduler
 from difface.weights import converted
 
-ASSETS = Path(__file__).resolve().parent.parent / "assets"
+_PACKAGE = Path(__file__).resolve().parent
+ASSETS = next(
+    (place for place in (_PACKAGE / "assets", _PACKAGE.parent / "assets") if place.is_dir()), _PACKAGE / "assets"
+)
+"""The embedded weights and examples: in an installed package inside it, in the repository beside it."""
 Source = Callable[[], Path]
 
 

@@ -264,11 +264,10 @@ def portrait_sheet(
     import torch
 
     from difface import images
-    from difface.degradation import degrade
     from eval.gallery import EXAMPLES, comparison
 
     if level not in EXAMPLES:
         raise ValueError(f"the level '{level}' is unknown; {', '.join(EXAMPLES)} are accepted: choose one.")
-    truth = torch.stack([images.to_tensors(images.read(file))[0] for file in images.find(inputs)[:limit]])
-    lq = degrade(truth, EXAMPLES[level], [torch.Generator().manual_seed(k) for k in range(len(truth))])
-    typer.echo(comparison(output, lq, truth))
+    files = images.find(inputs)[:limit]
+    truth = torch.stack([images.to_tensors(images.read(file))[0] for file in files])
+    typer.echo(comparison(output, [file.stem for file in files], truth, level))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from difface.images import whole_file
+from difface.files import whole_file
 from eval.figures.style import GREY, panels, styled
 
 

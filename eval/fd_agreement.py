@@ -11,7 +11,7 @@ from difface import images, profiles
 from difface.degradation import Degradation, degrade
 from difface.metrics import FDPrior, FrechetIdentity
 from difface.schedulers import FAST_CALLS
-from eval.datasets import generator_of
+from eval.datasets import generator_of, noise_of
 
 BATCH = 50
 DEGRADED = (1, 2, 3, 4, 6, 8)
@@ -58,7 +58,10 @@ def face_sets(files: list[Path]) -> Iterator[tuple[str, torch.Tensor]]:
     """Label and pictures, (n, 3, 64, 64) in [0, 1], of every set; one seed per face, from its file's name."""
     truth = _read(files)
     yield "untouched", truth
-    inputs = {s: degrade(truth, Degradation(s, 1, 1, 0, 5, 60), _generators(files)) for s in {*DEGRADED, *RESTORED}}
+    inputs = {
+        s: degrade(truth, Degradation(s, 1, 1, 0, 5, 60), [noise_of(file.stem) for file in files])
+        for s in {*DEGRADED, *RESTORED}
+    }
     for s in DEGRADED:
         yield f"s = {s}, input", inputs[s]
     srcnn = profiles.load_estimator("tiny", "srcnn")
@@ -83,4 +86,5 @@ def _read(files: list[Path]) -> torch.Tensor:
 
 
 def _generators(files: list[Path]) -> list[torch.Generator]:
-    return [generator_of(file.name) for file in files]
+    """For the sampler."""
+    return [generator_of(file.stem) for file in files]

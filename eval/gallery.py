@@ -10,6 +10,7 @@ from skimage.data import astronaut
 
 from difface import faces, images, profiles
 from difface.degradation import Degradation, degrade
+from eval.datasets import name_seed, noise_of
 from eval.scenes import SCENES, compose
 
 ASTRONAUT_POINTS = np.array([[204, 101], [247, 103], [224, 128], [201, 139], [246, 141]], float)
@@ -47,9 +48,9 @@ def examples(output: Path, seeds: list[int]) -> list[Path]:
     named = {}
     for k, (name, face) in enumerate(clean.items()):
         level = ("middle", "severe", "mild")[k % 3]
-        named[output / f"{name}_{level}.png"] = degrade(face, EXAMPLES[level], torch.Generator().manual_seed(k))
-    for k, (name, photo) in enumerate(photos(list(clean.values())[1:]).items()):
-        named[output / "photos" / f"{name}.png"] = degrade(photo, EXAMPLES["mild"], torch.Generator().manual_seed(k))
+        named[output / f"{name}_{level}.png"] = degrade(face, EXAMPLES[level], noise_of(name))
+    for name, photo in photos(list(clean.values())[1:]).items():
+        named[output / "photos" / f"{name}.png"] = degrade(photo, EXAMPLES["mild"], noise_of(f"photo {name}"))
     for path, lq in named.items():
         images.write(images.to_pil(lq), path)
     return list(named)
@@ -67,16 +68,22 @@ def photos(faces: list[torch.Tensor]) -> dict[str, torch.Tensor]:
 def sheet(output: Path, seeds: list[int]) -> Path:
     """Write `output`: input | f(y) | DifFace | a second seed | truth, one row per face, at the middle level."""
     clean = clean_faces(seeds)
-    truth = torch.stack(list(clean.values()))
-    lq = degrade(truth, EXAMPLES["middle"], [torch.Generator().manual_seed(k) for k in range(len(truth))])
-    return comparison(output, lq, truth)
+    return comparison(output, list(clean), torch.stack(list(clean.values())), "middle")
 
 
-def comparison(output: Path, lq: torch.Tensor, truth: torch.Tensor) -> Path:
-    """Restore `lq` with seeds 0 and 1 by the profile's defaults and write the sheet; both (B, 3, 64, 64) in [0, 1]."""
+def comparison(output: Path, names: list[str], truth: torch.Tensor, level: str) -> Path:
+    """Degrade faces, restore them twice by the profile's defaults and write the sheet; the seeds come from their names.
+
+    Args:
+        output: PNG file.
+        names: of the faces.
+        truth: (B, 3, 64, 64) in [0, 1].
+        level: a key of `EXAMPLES`.
+    """
+    lq = degrade(truth, EXAMPLES[level], [noise_of(name) for name in names])
     pipeline = profiles.load("tiny")
     pipeline.set_progress_bar_config(disable=True)
-    generators = [torch.Generator().manual_seed(seed) for _ in truth for seed in (0, 1)]
+    generators = [torch.Generator().manual_seed(name_seed(name) + k) for name in names for k in (0, 1)]
     result = pipeline(lq, 250, generator=generators, num_images_per_input=2, output_type="pt")
     columns = {
         "input": lq,

@@ -7,8 +7,9 @@ import pandas as pd
 import torch
 from torch.nn import functional
 
-from difface import images, inpaint, profiles
+from difface import inpaint, profiles
 from difface.constraints import LUMINANCE
+from difface.files import whole_file
 from difface.masks import MASKS, read_mask
 from difface.metrics import PSNR
 from eval.datasets import Dataset, name_seed
@@ -79,7 +80,7 @@ def report(
     found += _means(runner, faces(f"x{SCALE}"), steps)
     table = pd.DataFrame([vars(finding) | {"met": finding.met} for finding in found])
     for name, text in (("constraints.csv", table.to_csv(index=False)), ("constraints.md", markdown(table))):
-        with images.whole_file(output / name) as temporary:
+        with whole_file(output / name) as temporary:
             temporary.write_text(text)
     return table
 

@@ -26,6 +26,7 @@ from accelerate.utils import broadcast_object_list
 from rich.progress import track
 
 from difface import images
+from difface.files import whole_file
 from difface.masks import read_mask
 from difface.metrics import FID, measure
 from difface.metrics.base import Metric, PairMetric, SetMetric
@@ -199,7 +200,7 @@ class Runner:
             return _write_json(path.with_suffix(".json"), {"reason": _missing(problem)})
         except (NotApplicable, WeightError, ImportError) as problem:
             return _write_json(path.with_suffix(".json"), {"reason": " ".join(str(problem).split())})
-        with images.whole_file(path) as temporary:
+        with whole_file(path) as temporary:
             pd.DataFrame({"name": values.keys(), "value": values.values()}).to_csv(temporary, index=False)
 
     def _values(self, dataset: Dataset, method: Method, metric: str) -> dict[str, float]:
@@ -286,7 +287,7 @@ def _of_size(picture: torch.Tensor, size: int, file: Path) -> torch.Tensor:
 
 
 def _write_json(path: Path, content: dict) -> None:
-    with images.whole_file(path) as temporary:
+    with whole_file(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1))
 
 

@@ -10,10 +10,11 @@ from rich.progress import track
 
 from difface import images, profiles
 from difface.degradation import Degradation, degrade
+from difface.files import whole_file
 from difface.metrics import PSNR, SSIM, FrechetIdentity, IdentityAngle
 from difface.pipeline import DifFacePipeline
 from difface.schedulers import FAST_CALLS
-from eval.datasets import generator_of
+from eval.datasets import generator_of, noise_of
 from eval.prior_samples import sample_report
 
 LEVELS = {"middle": 4, "mild": 2, "severe": 8}
@@ -111,7 +112,7 @@ def _resumed(output: Path, key: str, dtype: str) -> dict:
 
 
 def _write(done: dict, output: Path) -> None:
-    with images.whole_file(output) as temporary:
+    with whole_file(output) as temporary:
         temporary.write_text(json.dumps(done, indent=1))
 
 
@@ -131,8 +132,7 @@ def _fingerprint(known: list[Path], test: list[Path], dtype: str) -> str:
 
 
 def _restored(truth: torch.Tensor, files: list[Path], s: float, setting: Setting, dtype: str) -> torch.Tensor:
-    generators = [generator_of(file.name) for file in files]
-    lq = degrade(truth, Degradation(s, 1, 1, 0, 5, 60), generators)
+    lq = degrade(truth, Degradation(s, 1, 1, 0, 5, 60), [noise_of(file.stem) for file in files])
     if setting.estimator is None:
         return lq
     pipeline = _pipeline(setting, dtype)
@@ -143,7 +143,7 @@ def _restored(truth: torch.Tensor, files: list[Path], s: float, setting: Setting
             with torch.inference_mode():
                 parts.append(pipeline.estimator(part.to(pipeline.estimator.device)).float().cpu())
         else:
-            seeds = [generator_of(file.name) for file in files[first : first + BATCH]]
+            seeds = [generator_of(file.stem) for file in files[first : first + BATCH]]
             result = pipeline(
                 part, setting.steps, generator=seeds, official_start=setting.official_start, output_type="pt"
             )

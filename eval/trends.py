@@ -8,9 +8,9 @@ import pandas as pd
 import torch
 from rich.progress import track
 
-from difface import images
 from difface.contraction import contraction
 from difface.degradation import Ranges
+from difface.files import whole_file
 from difface.schedulers import build_scheduler
 from eval.datasets import Dataset
 from eval.run import Runner, read
@@ -136,6 +136,6 @@ def _means(runner: Runner, faces: Dataset, setting: Setting) -> dict[str, float]
 
 
 def _write(path: Path, table: pd.DataFrame) -> Path:
-    with images.whole_file(path) as temporary:
+    with whole_file(path) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g")
     return path

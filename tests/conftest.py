@@ -1,6 +1,12 @@
 """What the tests share: where data is, small networks and a face that anybody may use."""
 
 import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +16,8 @@ from skimage.data import astronaut
 
 from difface import DifFacePipeline, FaceEstimator, UNet, build_scheduler, profiles
 from eval import gallery
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="session")
@@ -82,3 +90,33 @@ def tiny() -> DifFacePipeline:
 
 def generators(*seeds: int) -> list[torch.Generator]:
     return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory) -> Iterator[tuple[str, Path]]:
+    """The address of a running server, and the folder in which it keeps its files while it runs."""
+    folder, port = tmp_path_factory.mktemp("server"), free_port()
+    log = (folder / "log").open("wb")
+    process = subprocess.Popen(
+        [sys.executable, "app.py", "--port", str(port)],
+        cwd=ROOT,
+        stdout=log,
+        stderr=log,
+        env=os.environ | {"GRADIO_TEMP_DIR": str(folder / "files"), "OMP_NUM_THREADS": "1"},
+    )
+    for _ in range(600):
+        time.sleep(0.1)
+        with socket.socket() as probe:
+            if process.poll() is not None or probe.connect_ex(("127.0.0.1", port)) == 0:
+                break
+    assert process.poll() is None, (folder / "log").read_text()
+    yield f"http://127.0.0.1:{port}", folder
+    process.send_signal(signal.SIGTERM)
+    process.wait(60)
+    assert [path for path in (folder / "files").rglob("*") if path.is_file()] == []  # nothing is left

@@ -35,7 +35,7 @@ SWITCHES = [
 def address(astronaut_face, tmp_path_factory):
     sys.path.insert(0, str(ROOT))
     import app
-    from difface.space import inpaint
+    from space import inpaint
 
     examples = tmp_path_factory.mktemp("examples")
     astronaut_face.save(examples / "1.png")

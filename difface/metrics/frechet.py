@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from difface.images import whole_file
+from difface.files import whole_file
 from difface.metrics.base import SetMetric
 from difface.metrics.identity import EMBEDDING, embed
 from difface.weights.formats import load_checkpoint

@@ -1,13 +1,11 @@
 """The training loop that the prior and the estimators share: AdamW, EMA, bfloat16, checkpoints, exact resume."""
 
 import json
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 from accelerate import Accelerator
@@ -15,12 +13,14 @@ from diffusers import ModelMixin
 from diffusers.training_utils import EMAModel
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from difface.images import whole_file
+from difface.files import scratch_folder, whole_file
 from difface.training.data import Batch, Faces, TrainingError, generator_of
 
-CHECKPOINT = "checkpoint.pt"
+CHECKPOINT, LOG = "checkpoint.pt", "log.csv"
 LOG_EVERY = 50
 """Steps between lines of `log.csv`."""
+RECENT = 100
+"""Steps over which the loss is averaged in the progress bar."""
 LossFunction = Callable[[ModelMixin, Batch, torch.Generator], torch.Tensor]
 Preview = Callable[[ModelMixin, Path], None]
 
@@ -105,12 +105,14 @@ class State:
         ema: the moving average of its weights.
         optimizer: AdamW.
         step: optimiser steps done.
+        losses: of the last steps, `RECENT` at most.
     """
 
     model: ModelMixin
     ema: EMAModel
     optimizer: torch.optim.Optimizer
     step: int = 0
+    losses: list[float] = field(default_factory=list)
 
     @staticmethod
     def fresh(model: ModelMixin, settings: Settings) -> "State":
@@ -122,8 +124,9 @@ class State:
     def save(self, path: Path) -> None:
         """Write a checkpoint, whole or not at all."""
         parts = {"model": self.model, "ema": self.ema, "optimizer": self.optimizer}
-        with whole_file(path) as temporary:
-            torch.save({"step": self.step} | {name: part.state_dict() for name, part in parts.items()}, temporary)
+        told = {"step": self.step, "losses": self.losses}
+        with whole_file(path) as temporary, temporary.open("wb") as file:  # by its path the file's name would be inside
+            torch.save(told | {name: part.state_dict() for name, part in parts.items()}, file)
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint.
@@ -141,7 +144,7 @@ class State:
             ) from None
         self.ema.load_state_dict(stored["ema"] | {"decay": self.ema.decay})
         self.optimizer.load_state_dict(stored["optimizer"])
-        self.step = stored["step"]
+        self.step, self.losses = stored["step"], stored.get("losses", [])  # older ones have none
 
     @contextmanager
     def averaged(self) -> Iterator[ModelMixin]:
@@ -182,37 +185,39 @@ def fit(
     state = State.fresh(model, settings)
     if (output / CHECKPOINT).exists():
         state.load(output / CHECKPOINT)
+    if accelerator.is_main_process:
+        _forget_log(output, state.step)
     wrapped, state.optimizer = accelerator.prepare(state.model, state.optimizer)
     state.ema.to(accelerator.device)
 
     started = saved = time.monotonic()
-    per_step, first_step, losses = settings.batch_size * accelerator.num_processes, state.step, []
+    per_step, first_step = settings.batch_size * accelerator.num_processes, state.step
     with _progress(accelerator.is_main_process) as progress:
         task = progress.add_task("", total=settings.steps, completed=state.step, note="")
         while state.step < settings.steps and not _out_of_time(accelerator, started, settings.minutes):
-            losses = [*losses[-99:], _train_step(accelerator, wrapped, state, faces, compute_loss, settings)]
-            loss = sum(losses) / len(losses)
+            _train_step(accelerator, wrapped, state, faces, compute_loss, settings)
+            loss = sum(state.losses) / len(state.losses)
             speed = (state.step - first_step) * per_step / (time.monotonic() - started)
             progress.update(task, completed=state.step, note=f"loss {loss:.4f}, {speed:.1f} images/s")
             if not accelerator.is_main_process:
                 continue
             if state.step % LOG_EVERY == 0:
-                recent = losses[-LOG_EVERY:]  # fewer than that just after a resume
+                recent = state.losses[-LOG_EVERY:]
                 _log(output, state.step, sum(recent) / len(recent), settings.rate(state.step - 1))
-            if time.monotonic() - saved > settings.checkpoint_minutes * 60:
-                state.save(output / CHECKPOINT)
-                saved = time.monotonic()
             if preview and settings.preview_every and state.step % settings.preview_every == 0:
                 with state.averaged() as averaged:
                     preview(averaged, output / f"preview_{state.step:07d}.png")
+            if time.monotonic() - saved > settings.checkpoint_minutes * 60:  # after all else that belongs to the step
+                state.save(output / CHECKPOINT)
+                saved = time.monotonic()
     if accelerator.is_main_process:
         _finish(state, settings, per_step, output, told or {})
 
 
 def _train_step(
     accelerator: Accelerator, wrapped, state: State, faces: Faces, compute_loss: LossFunction, settings: Settings
-) -> float:
-    """One optimiser step; its loss."""
+) -> None:
+    """One optimiser step."""
     process = accelerator.process_index
     batch = faces.batch(state.step, settings.seed, settings.batch_size, process, accelerator.num_processes)
     batch = Batch(batch.x_0.to(accelerator.device), batch.soft)
@@ -225,7 +230,7 @@ def _train_step(
     state.optimizer.zero_grad()
     state.ema.step(state.model.parameters())
     state.step += 1
-    return loss.item()
+    state.losses = [*state.losses[1 - RECENT :], loss.item()]
 
 
 def _out_of_time(accelerator: Accelerator, started: float, minutes: float) -> bool:
@@ -237,11 +242,9 @@ def _out_of_time(accelerator: Accelerator, started: float, minutes: float) -> bo
 def _finish(state: State, settings: Settings, per_step: int, output: Path, told: dict) -> None:
     """Write the checkpoint, the averaged weights and what was done, each file whole or not at all."""
     state.save(output / CHECKPOINT)
-    for left in output.glob(".weights-*"):  # of a run that was killed just here
-        shutil.rmtree(left)
-    with state.averaged() as averaged, TemporaryDirectory(dir=output, prefix=".weights-") as scratch:
+    with state.averaged() as averaged, scratch_folder(output) as scratch:
         averaged.save_pretrained(scratch)
-        for file in Path(scratch).iterdir():
+        for file in scratch.iterdir():
             file.replace(output / file.name)
     record = asdict(settings) | told | {"steps_done": state.step, "images_seen": state.step * per_step}
     with whole_file(output / "settings.json") as temporary:
@@ -258,9 +261,20 @@ def _progress(shown: bool) -> Progress:
     return Progress(*columns, disable=not shown)
 
 
+def _forget_log(output: Path, step: int) -> None:
+    """Take the lines of later steps than this one out of the log: they will be done again."""
+    path = output / LOG
+    if path.exists():
+        head, *lines = path.read_text().splitlines(keepends=True)
+        kept = [line for line in lines if line.endswith("\n") and int(line.partition(",")[0]) <= step]
+        with whole_file(path) as temporary:
+            temporary.write_text("".join([head, *kept]))
+
+
 def _log(output: Path, step: int, loss: float, rate: float) -> None:
-    path = output / "log.csv"
+    path = output / LOG
     if not path.exists():
-        path.write_text("step,loss,learning_rate\n")
+        with whole_file(path) as temporary:
+            temporary.write_text("step,loss,learning_rate\n")
     with path.open("a") as file:
         file.write(f"{step},{loss:.6f},{rate:.3e}\n")

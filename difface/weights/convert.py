@@ -8,7 +8,6 @@ and what is left over.
 import json
 import os
 import re
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import isqrt
@@ -20,6 +19,7 @@ from diffusers import ModelMixin
 from filelock import FileLock
 from torch import Tensor
 
+from difface.files import scratch_folder
 from difface.weights.download import cache_folder, fetch
 from difface.weights.formats import load_state_dict
 
@@ -437,12 +437,11 @@ def _class_name(folder: Path) -> str | None:
 def _write(model: ModelMixin, folder: Path) -> None:
     """Save beside the folder, then put it into place: it is whole or not there."""
     folder = folder.absolute()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
-        fresh = Path(scratch) / "fresh"
+    with scratch_folder(folder.parent) as scratch:
+        fresh = scratch / "fresh"
         model.save_pretrained(fresh)
         for path in fresh.glob("*.safetensors"):  # written for their owner alone, which a shared cache cannot use
             path.chmod((fresh / "config.json").stat().st_mode)
         if folder.exists():
-            os.rename(folder, Path(scratch) / "old")
+            os.rename(folder, scratch / "old")
         os.rename(fresh, folder)

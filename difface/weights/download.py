@@ -1,9 +1,10 @@
 """Find a file of weights, or download it once: resumed, retried, checked, recorded, and put into place whole.
 
-`huggingface_hub` resumes and retries, but for its own hub; `torch.hub` does neither. Hence the loop here, on `requests`.
+`huggingface_hub.file_download.http_get` serves any address, but goes on after a broken connection without asking whether the
+file is still the same, shows nobody the answer's headers, so that neither a web page nor another size can be refused before
+a byte is read, and does not retry a 503; `pooch` and `torch.hub` do not resume. Hence the loop here, on `requests`.
 """
 
-import hashlib
 import json
 import logging
 import os
@@ -27,7 +28,8 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from difface.images import whole_file
+from difface.files import sha256 as sha256_of
+from difface.files import whole_file
 from difface.weights.catalog import Weight, lookup
 from difface.weights.formats import WeightMissing, WeightRefused, check_format
 
@@ -143,16 +145,15 @@ def _download(weight: Weight, target: Path, progress: bool) -> None:
         _receive_all(weight, part, bar, bar.add_task(weight.name, total=weight.size))
     try:
         check_format(part, target.suffix)
-        size, sha256 = part.stat().st_size, _sha256_of(part)
+        size, sha256 = part.stat().st_size, sha256_of(part)
         remedy = f"If the new file is the right one, remove {_record_path(target)}."
         _compare(weight, target, size, sha256, f"What came from {weight.url}", remedy)
     except WeightRefused:
         _forget(part)
         raise
     record = {"name": weight.name, "url": weight.url, "size": size, "sha256": sha256}
-    scratch = _record_path(target).with_suffix(".tmp")
-    scratch.write_text(json.dumps(record, indent=2) + "\n")
-    os.replace(scratch, _record_path(target))
+    with whole_file(_record_path(target)) as temporary:
+        temporary.write_text(json.dumps(record, indent=2) + "\n")
     os.replace(part, target)
     _forget(part)
 
@@ -168,7 +169,7 @@ def _unpack(weight: Weight, archive: Path) -> None:
             with opened.open(inside) as source, part.open("wb") as file:
                 shutil.copyfileobj(source, file)
             check_format(part, target.suffix)
-            _compare(weight, target, part.stat().st_size, _sha256_of(part), f"{weight.name} in {archive}", "Remove it.")
+            _compare(weight, target, part.stat().st_size, sha256_of(part), f"{weight.name} in {archive}", "Remove it.")
 
 
 def _bar(progress: bool) -> Progress:
@@ -200,23 +201,22 @@ def _receive_all(weight: Weight, part: Path, bar: Progress, task: TaskID) -> Non
 
 def _receive(weight: Weight, part: Path, bar: Progress, task: TaskID) -> None:
     """One request for what `part` lacks; returns when the file is whole."""
-    have = _size(part)
-    with requests.get(weight.url, headers=_headers(part, have), stream=True, timeout=_TIMEOUT) as response:
-        start, total = _span(response, have)
-        if response.status_code == 416:  # nothing beyond what is here: whole, or from another file
-            if have == total:
-                return
-            _forget(part)
-            raise _Interrupted("the server's file is shorter than the piece that was here")
-        response.raise_for_status()
+    have, etag = _piece(part)
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-", "If-Range": etag} if have else {})
+    with requests.get(weight.url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
+        start, total = _span(response, have, etag)
+        if response.status_code == 416 and have == total:  # nothing beyond what is here
+            return
         if start is None:
             _forget(part)
-            raise _Interrupted("the server sent another piece than the one asked for")
+            raise _Interrupted("the server's piece does not fit the one that was here")
+        response.raise_for_status()
         _refuse_early(weight, response, total)
         if start == 0:
+            _forget(part)  # before the new validator is written: an old piece must never be found beside it
             _etag_path(part).write_text(response.headers.get("ETag", ""))
         bar.update(task, total=total, completed=start)
-        with part.open("ab" if start else "wb") as file:
+        with part.open("ab") as file:
             for chunk in response.iter_content(_CHUNK):
                 file.write(chunk)
                 bar.advance(task, len(chunk))
@@ -224,23 +224,22 @@ def _receive(weight: Weight, part: Path, bar: Progress, task: TaskID) -> None:
         raise _Interrupted(f"{_size(part)} of {total} bytes came")
 
 
-def _headers(part: Path, have: int) -> dict[str, str]:
-    """Ask for the rest of a piece, but only of the very file that the piece is from."""
-    headers = {"Accept-Encoding": "identity"}
-    if have:
-        headers["Range"] = f"bytes={have}-"
-        etag = _etag_path(part).read_text() if _etag_path(part).exists() else ""
-        if etag and not etag.startswith("W/"):
-            headers["If-Range"] = etag
-    return headers
+def _piece(part: Path) -> tuple[int, str]:
+    """How many bytes are here, and the validator of the file that they are from; 0 where there is none to be sure by.
+
+    Only a strong ETag says that two answers are of the same bytes (RFC 9110, 13.1.5).
+    """
+    etag = _etag_path(part).read_text() if _etag_path(part).exists() else ""
+    return (_size(part), etag) if etag.startswith('"') else (0, "")
 
 
-def _span(response: requests.Response, have: int) -> tuple[int | None, int | None]:
-    """Where the body starts in the file (None: elsewhere than asked) and the file's size in bytes (None: not told)."""
-    told = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", response.headers.get("Content-Range", ""))
+def _span(response: requests.Response, have: int, etag: str) -> tuple[int | None, int | None]:
+    """Where the body starts in the file (None: it does not go on where the piece ends, or is another file's) and the
+    file's size in bytes (None: not told)."""
     if response.status_code in (206, 416):
-        total = int(told[2]) if told and told[2] != "*" else None
-        return (have if told and told[1] == str(have) else None), total
+        told = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", response.headers.get("Content-Range", ""))
+        goes_on = told and told[1] == str(have) and response.headers.get("ETag") == etag
+        return (have if goes_on else None), (int(told[2]) if told and told[2] != "*" else None)
     length = response.headers.get("Content-Length", "")
     return 0, int(length) if length.isdigit() else None
 
@@ -305,21 +304,13 @@ def _read_record(record: Path) -> dict:
 @lru_cache(maxsize=64)
 def _sha256_once(path: Path, size: int, mtime_ns: int) -> str:
     """The digest, computed once per process and state of the file."""
-    return _sha256_of(path)
+    return sha256_of(path)
 
 
 @lru_cache(maxsize=64)
 def _check_format_once(path: Path, size: int, mtime_ns: int) -> None:
     """`check_format`, once per process and state of the file."""
     check_format(path)
-
-
-def _sha256_of(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _record_path(path: Path) -> Path:

@@ -6,7 +6,7 @@
 
 from eval.datasets.degradations import BlockMeans, Grey, Known
 from eval.datasets.known import KINDS, build_known
-from eval.datasets.manifest import Dataset, Item, generator_of, name_seed, open_dataset
+from eval.datasets.manifest import Dataset, Item, generator_of, name_seed, noise_of, open_dataset
 from eval.datasets.real import REAL_WORLD, build_real
 from eval.datasets.reference import ffhq_statistics
 from eval.datasets.synthetic import build
@@ -25,5 +25,6 @@ __all__ = [
     "ffhq_statistics",
     "generator_of",
     "name_seed",
+    "noise_of",
     "open_dataset",
 ]

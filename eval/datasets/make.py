@@ -17,7 +17,7 @@ from eval.datasets.manifest import (
     MANIFEST,
     Dataset,
     Item,
-    generator_of,
+    noise_of,
     open_dataset,
     write_description,
     write_manifest,
@@ -45,8 +45,6 @@ def make(folder: Path, description: dict, plan: Plan, read: Callable[[Path], Ima
     _check_free(folder, description)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
-        for left in (*folder.glob(".*.part"), *folder.glob("*/.*.part")):  # of a process that was killed
-            left.unlink()
         if not (folder / DESCRIPTION).is_file():
             write_description(folder, description)
         items = [_item(folder, file, degradation) for file, degradation in plan]
@@ -108,7 +106,7 @@ def _write(item: Item, read: Callable[[], Image.Image]) -> None:
         images.write(images.to_pil(missing.expand(3, -1, -1)), item.mask)
     if not item.lq.is_file():
         truth = images.to_tensors(images.read(item.hq))[0]
-        lq = worsen(truth, item.degradation, generator_of(item.lq.name))
+        lq = worsen(truth, item.degradation, noise_of(item.name))
         images.write(images.to_pil(lq), item.lq)
 
 

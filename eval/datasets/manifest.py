@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from difface.degradation import Degradation
-from difface.images import whole_file
+from difface.files import whole_file
 from eval.datasets.degradations import Known, from_json, to_json
 
 DESCRIPTION = "dataset.json"
@@ -71,8 +71,8 @@ class Dataset:
 def name_seed(name: str) -> int:
     """Seed of what is random about a picture, from a name: it depends on no order, batch or number of pictures.
 
-    The noise of its degradation takes the LQ file's name (NAME.png), restoring it the item's (NAME), so that the two
-    draws have nothing in common.
+    The noise of its degradation takes the LQ file's name (NAME.png, `noise_of`), restoring it the item's (NAME,
+    `generator_of`), so that the two draws have nothing in common.
     """
     return zlib.crc32(name.encode())
 
@@ -80,6 +80,11 @@ def name_seed(name: str) -> int:
 def generator_of(name: str) -> torch.Generator:
     """A fresh CPU generator with the seed of that name."""
     return torch.Generator().manual_seed(name_seed(name))
+
+
+def noise_of(name: str) -> torch.Generator:
+    """A fresh CPU generator for the degradation of the picture of that name, which is no file's name."""
+    return generator_of(f"{name}.png")
 
 
 def open_dataset(folder: Path) -> Dataset:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from difface import images
 from difface.degradation import Ranges, cells, degrade
-from eval.datasets import generator_of, name_seed
+from eval.datasets import name_seed, noise_of
 from eval.gallery import EXAMPLES, clean_faces
 
 BATCH = 16
@@ -59,7 +59,7 @@ class Faces:
         return self.hq
 
     def generators(self, answers: int = 1) -> list[torch.Generator]:
-        """One per output picture, `answers` for each face: answer k has the seed of the face's name plus k."""
+        """One per output picture for the sampler, `answers` for each face: answer k has the seed of the face's name plus k."""
         seeds = [name_seed(name) + k for name in self.names for k in range(answers)]
         return [torch.Generator().manual_seed(seed) for seed in seeds]
 
@@ -81,7 +81,7 @@ def default_faces(count: int = 3) -> Faces:
     clean = clean_faces(list(range(count - 1)))
     names, hq = tuple(clean), torch.stack(list(clean.values()))
     levels = [list(EXAMPLES.values())[(k + 1) % len(EXAMPLES)] for k in range(count)]  # middle first, as in the gallery
-    return Faces(names, hq, degrade(hq, levels, _seeded(names)))
+    return Faces(names, hq, degrade(hq, levels, noises(names)))
 
 
 def read_faces(size: int, hq: Path | None = None, lq: Path | None = None, limit: int | None = None) -> Faces:
@@ -104,7 +104,7 @@ def read_faces(size: int, hq: Path | None = None, lq: Path | None = None, limit:
     if lq is not None:
         return Faces(names, truth, read_results(lq, names, size))
     parameters = cells(Ranges.nearest(size).size, len(names))
-    return Faces(names, truth, degrade(truth, parameters, _seeded(names)))
+    return Faces(names, truth, degrade(truth, parameters, noises(names)))
 
 
 def read_results(folder: Path, names: tuple[str, ...], size: int) -> Tensor:
@@ -142,5 +142,6 @@ class Reference:
             yield torch.stack([images.fit_square(picture, self.size) for picture in pictures])
 
 
-def _seeded(names: tuple[str, ...]) -> list[torch.Generator]:
-    return [generator_of(name) for name in names]
+def noises(names: tuple[str, ...]) -> list[torch.Generator]:
+    """One for the degradation of each face, apart from those of `Faces.generators`."""
+    return [noise_of(name) for name in names]

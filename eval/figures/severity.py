@@ -14,7 +14,7 @@ from torch import Tensor
 
 from difface import images, profiles
 from difface.degradation import Degradation, Ranges, degrade, grid
-from eval.figures.faces import Faces, read_results
+from eval.figures.faces import Faces, noises, read_results
 from eval.figures.restoring import MakePipeline, estimate, restore
 from eval.figures.scores import CURVES, Scorer, axis_label, known
 from eval.figures.style import LINES, note, panels, styled
@@ -84,7 +84,7 @@ def levels(faces: Faces) -> dict[float, Faces]:
         those: list[Degradation] = [cell for cell in cells if cell.scale == s]
         order = order or torch.randperm(len(those), generator=torch.Generator().manual_seed(0)).tolist()
         parameters = [those[order[k % len(order)]] for k in range(len(faces.names))]
-        result[s] = dataclasses.replace(faces, lq=degrade(faces.truth(), parameters, faces.generators()))
+        result[s] = dataclasses.replace(faces, lq=degrade(faces.truth(), parameters, noises(faces.names)))
     return result
 
 

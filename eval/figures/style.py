@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from difface.images import whole_file
+from difface.files import whole_file
 
 COLUMN, PAGE = 3.5, 7.16
 """Width of one column and of the page, in inches."""

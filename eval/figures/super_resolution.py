@@ -11,7 +11,7 @@ from torch import Tensor
 
 from difface import profiles
 from difface.chain import DEFAULT_ETA
-from eval.datasets import BlockMeans, generator_of
+from eval.datasets import BlockMeans, noise_of
 from eval.datasets.degradations import worsen
 from eval.figures.faces import Faces, read_results
 from eval.figures.restoring import MakePipeline, at, estimate, restore
@@ -105,9 +105,7 @@ def figure_15(
 
 def _small(faces: Faces, scale: int) -> Faces:
     """The faces with means of s x s pixels, repeated, as their inputs."""
-    small = [
-        worsen(face, BlockMeans(scale), generator_of(name)) for name, face in zip(faces.names, faces.hq, strict=True)
-    ]
+    small = [worsen(face, BlockMeans(scale), noise_of(name)) for name, face in zip(faces.names, faces.hq, strict=True)]
     return Faces(faces.names, faces.hq, torch.stack(small))
 
 

@@ -16,8 +16,7 @@ from torch import Tensor
 
 from difface import images, profiles
 from difface.degradation import Ranges, cells, degrade
-from eval.datasets import generator_of
-from eval.figures.faces import Faces
+from eval.figures.faces import Faces, noises
 from eval.figures.scores import axis_label
 from eval.figures.sheet import Sheet
 from eval.figures.style import DPI, LINES, panels, styled
@@ -62,7 +61,7 @@ def faces(profile: str = "tiny", limit: int = 3) -> Faces:
         parameters = [levels[(k + 1) % len(levels)] for k in range(len(names))]  # middle first
     else:
         parameters = cells(Ranges.nearest(size).size, len(names))
-    return Faces(names, hq, degrade(hq, parameters, [generator_of(name) for name in names]))
+    return Faces(names, hq, degrade(hq, parameters, noises(names)))
 
 
 def clean_faces(profile: str, limit: int) -> dict[str, Tensor]:
@@ -215,7 +214,9 @@ def small_table(number: str, profile: str = "tiny", limit: int = 4, steps: int =
             images.write(images.to_pil(face), root / "sampled faces" / f"{name}.png")
         options = definitions.Options(profile, steps)
         found = datasets(number, [str(root / "sampled faces")], root / "data", profile, limit, None)
-        result = build.build(number, found, lambda: samples(root / "data", limit, profile, steps), Runner(root), options)
+        result = build.build(
+            number, found, lambda: samples(root / "data", limit, profile, steps), Runner(root), options
+        )
         text = render.markdown(result)
     return Markdown(text if printed else text.partition("**Printed in the paper**")[0])
 

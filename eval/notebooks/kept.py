@@ -9,7 +9,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
-from difface.images import whole_file
+from difface.files import whole_file
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 LARGEST = 2_000_000

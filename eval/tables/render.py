@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from difface import images
+from difface.files import whole_file
 from eval import paper
 from eval.metrics import METRICS
 from eval.tables.build import Block, Cell, Result
@@ -42,7 +42,7 @@ def write(result: Result, folder: Path) -> list[Path]:
     texts = {"csv": frame(result).to_csv(index=False), "md": markdown(result), "tex": latex(result)}
     paths = [folder / f"table_{result.number}.{ending}" for ending in texts]
     for path, text in zip(paths, texts.values(), strict=True):
-        with images.whole_file(path) as temporary:
+        with whole_file(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
     return paths
 

@@ -16,7 +16,7 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
-from difface import images
+from difface import files, images
 from difface.degradation import Degradation, degrade, grid
 from difface.weights import WeightMissing
 from eval import datasets
@@ -38,11 +38,11 @@ def portraits(tmp_path) -> Path:
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """Every file below a folder (but the lock) with its SHA-256."""
+    """Every file below a folder, but for the lock and temporary ones, with its SHA-256."""
     return {
         file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
         for file in sorted(folder.rglob("*"))
-        if file.is_file() and file.name != ".lock"
+        if file.is_file() and not file.name.startswith(".")
     }
 
 
@@ -152,7 +152,7 @@ def test_round_trip_also_of_a_moved_set(portraits, tmp_path, degradation):
 def test_an_interrupted_build_ends_in_the_same_files(portraits, tmp_path, monkeypatch, calls):
     """The power fails while the file after `calls` others is put into place, and leaves its temporary file behind."""
     build(portraits, tmp_path / "whole", 64)
-    left, enter = [calls], images.whole_file.__enter__
+    left, enter = [calls], files.whole_file.__enter__
 
     def fail(self):
         temporary = enter(self)
@@ -162,7 +162,7 @@ def test_an_interrupted_build_ends_in_the_same_files(portraits, tmp_path, monkey
         return temporary
 
     with monkeypatch.context() as patch:
-        patch.setattr(images.whole_file, "__enter__", fail)
+        patch.setattr(files.whole_file, "__enter__", fail)
         with pytest.raises(KeyboardInterrupt):
             build(portraits, tmp_path / "set", 64)
     assert list((tmp_path / "set").rglob(".*.part"))

@@ -9,8 +9,8 @@ pytest.importorskip("gradio", reason="gradio is not installed")
 
 import gradio as gr
 
-from difface.space import about
-from difface.space.shared import ROOT
+from space import about
+from space.shared import ROOT
 
 
 def test_the_curve_stays_while_its_number_is_typed():

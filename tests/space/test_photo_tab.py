@@ -8,7 +8,7 @@ pytest.importorskip("gradio", reason="gradio is not installed")
 
 from difface import faces
 from difface.photo import LARGEST, SHOWN
-from difface.space import page, photo
+from space import page, photo
 
 SIZE = 64
 

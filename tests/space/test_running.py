@@ -7,7 +7,7 @@ import gradio as gr
 import pytest
 import torch
 
-from difface.space import running
+from space import running
 
 
 def test_steps_are_shown_and_the_result_kept(monkeypatch):

@@ -17,8 +17,8 @@ pytest.importorskip("gradio", reason="gradio is not installed")
 from gradio.route_utils import delete_files_created_by_app
 
 from difface import faces, images, profiles
-from difface.space import page, shared
 from eval.gallery import ASTRONAUT_POINTS
+from space import page, shared
 
 ASTRONAUT = faces.Face((180.0, 70.0, 270.0, 170.0), ASTRONAUT_POINTS, 0.9)
 
@@ -144,7 +144,7 @@ def test_results_are_looked_for_all_the_time(monkeypatch, tmp_path):
 
 def test_a_figure_hears_of_its_own_calls_only(monkeypatch):
     """The network is shared, and a figure that was cancelled must not stop the next visitor's run."""
-    from difface.space import paper
+    from space import paper
 
     pipeline = shared.pipeline_for("tiny", scheduler="ddim")
     other, heard = Thread(target=lambda: pipeline.unet(torch.zeros(1, 3, 64, 64), 5)), []

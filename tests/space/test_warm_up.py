@@ -5,7 +5,7 @@ import pytest
 from difface.weights import WeightMissing
 
 pytest.importorskip("gradio")
-shared = pytest.importorskip("difface.space.shared")
+shared = pytest.importorskip("space.shared")
 
 
 def test_loads_what_a_visitor_asks_for():

@@ -10,7 +10,7 @@ import gradio as gr
 
 from difface import images
 from difface.chain import DEFAULT_ETA
-from difface.space import inpaint, page, restore, shared, widgets, worse
+from space import inpaint, page, restore, shared, widgets, worse
 
 SETTINGS = dict(scale=2, sigma_1=1, sigma_2=1, angle=0, noise=5, quality=60, seed=0)
 

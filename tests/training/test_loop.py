@@ -109,7 +109,7 @@ def test_the_weights_are_written_whole_or_not_at_all(faces, tmp_path, monkeypatc
     with pytest.raises(OSError, match="No space"):
         fit(small_unet(), faces, loss, settings(steps=2), folder)
     assert (folder / "diffusion_pytorch_model.safetensors").read_bytes() == before
-    assert not list(folder.glob(".weights-*"))
+    assert not list(folder.glob(".difface-*"))
 
 
 def test_a_resumed_run_takes_the_decay_that_is_asked_for_and_records_it(faces, tmp_path):

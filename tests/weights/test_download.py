@@ -9,6 +9,7 @@ import socket
 import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -39,12 +40,15 @@ def checkpoint(seed=0, size=100_000, legacy=False):
 
 
 class Server(ThreadingHTTPServer):
-    """Serves `body` at every path. `script` holds what happens to the next requests: a status, or ('cut', bytes)."""
+    """Serves `body` at every path. `script` holds what happens to the next requests: a status, or ('cut', bytes).
+
+    With `careless` it sends the rest of whatever file it has, without asking which one the piece is from.
+    """
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.body, self.type, self.etag = checkpoint(), "application/octet-stream", '"one"'
-        self.ranges, self.always_cut, self.length = True, None, None
+        self.ranges, self.careless, self.always_cut, self.length = True, False, None, None
         self.script, self.requests = [], []
 
     @property
@@ -60,7 +64,7 @@ class Handler(BaseHTTPRequestHandler):
         if isinstance(step, int):
             return self.send_error(step)
         start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1]) if wanted and server.ranges else 0
-        if self.headers.get("If-Range", server.etag) != server.etag:
+        if not server.careless and self.headers.get("If-Range", server.etag) != server.etag:
             start = 0
         if start and start >= len(server.body):
             self.send_response(416)
@@ -70,7 +74,8 @@ class Handler(BaseHTTPRequestHandler):
         body = server.body[start:]
         self.send_response(206 if start else 200)
         self.send_header("Content-Type", server.type)
-        self.send_header("ETag", server.etag)
+        if server.etag:
+            self.send_header("ETag", server.etag)
         self.send_header("Content-Length", str(server.length or len(body)))
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(server.body) - 1}/{len(server.body)}")
@@ -179,9 +184,48 @@ def test_pieces_of_two_files_are_never_joined(server, monkeypatch):
     assert fetch(NAME, progress=False).read_bytes() == server.body
 
 
+@pytest.mark.parametrize("etag", [None, 'W/"one"', "one", ""])
+def test_without_a_strong_validator_a_download_starts_again(server, etag):
+    server.etag, server.careless = etag, True
+    server.script = [("cut", 150_000), 503]
+    assert fetch(NAME, progress=False).read_bytes() == server.body
+    assert server.requests == [None] * 3
+
+
+@pytest.mark.parametrize("etag", ['"two"', None])
+def test_a_server_that_does_not_ask_whose_piece_it_is_cannot_join_two_files(server, monkeypatch, etag):
+    monkeypatch.setattr(download, "ATTEMPTS", 1)
+    server.script, server.careless = [("cut", 150_000), 503], True
+    with pytest.raises(WeightMissing):
+        fetch(NAME, progress=False)
+    monkeypatch.setattr(download, "ATTEMPTS", 2)
+    server.body, server.etag = checkpoint(seed=1), etag
+    assert fetch(NAME, progress=False).read_bytes() == server.body
+    assert server.requests == [None, "bytes=131072-", "bytes=131072-", None]
+
+
+def test_an_old_piece_is_never_left_beside_a_new_validator(server, cache, monkeypatch):
+    cache.mkdir()
+    (cache / f"{NAME}.part").write_bytes(b"of another file")
+    (cache / f"{NAME}.part.etag").write_text('"another"')
+    write = Path.write_text
+
+    def killed(path, *arguments, **options):
+        write(path, *arguments, **options)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", killed)
+        with pytest.raises(KeyboardInterrupt):
+            fetch(NAME, progress=False)
+    assert visible(cache) == [f"{NAME}.part.etag"]
+    assert fetch(NAME, progress=False).read_bytes() == server.body
+
+
 def test_a_piece_that_is_already_whole_is_taken(server, cache):
     cache.mkdir()
     (cache / f"{NAME}.part").write_bytes(server.body)
+    (cache / f"{NAME}.part.etag").write_text(server.etag)
     assert fetch(NAME, progress=False).read_bytes() == server.body
     assert server.requests == [f"bytes={len(server.body)}-"]
 
@@ -189,6 +233,7 @@ def test_a_piece_that_is_already_whole_is_taken(server, cache):
 def test_a_piece_longer_than_the_file_is_dropped(server, cache):
     cache.mkdir()
     (cache / f"{NAME}.part").write_bytes(server.body + b"more")
+    (cache / f"{NAME}.part.etag").write_text(server.etag)
     assert fetch(NAME, progress=False).read_bytes() == server.body
 
 

@@ -9,12 +9,12 @@ from PIL import Image
 
 from difface import images, profiles
 from difface.contraction import contraction
-from difface.degradation import Degradation, Ranges, degrade
+from difface.degradation import Degradation, Ranges, degrade, noise_generator
 from difface.metrics.psnr import PSNR
 from difface.metrics.ssim import SSIM
 from difface.pipeline import DifFaceOutput
 from difface.schedulers import FAST_CALLS
-from difface.space import running, shared, widgets
+from space import running, shared, widgets
 
 INVENT_STEPS = 25
 """Network calls for a face out of nothing."""
@@ -257,7 +257,7 @@ def _worse(
         if value is None:
             raise ValueError(f"{name} is empty; a number is accepted: type one.")
     degradation = Degradation(scale, sigma_1, sigma_2, math.radians(angle), noise, int(quality))
-    return degrade(truth, degradation, shared.generators(shared.whole(seed, "seed", 0, shared.MAX_SEED))[0])
+    return degrade(truth, degradation, noise_generator(shared.whole(seed, "seed", 0, shared.MAX_SEED)))
 
 
 def _scores(image: torch.Tensor, truth: torch.Tensor) -> tuple[str, str]:

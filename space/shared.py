@@ -27,8 +27,8 @@ except ImportError:
 
 PROFILES = ("tiny", "ffhq512")
 """Those that restore faces without a mask."""
-ROOT = Path(__file__).resolve().parent.parent.parent
-EXAMPLES = ROOT / "assets" / "examples"
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = profiles.ASSETS / "examples"
 SHOWN = 512
 """Side in pixels to which faces are enlarged on the page."""
 MAX_CROP = 1024
@@ -130,7 +130,8 @@ def one_line() -> Iterator[None]:
     try:
         yield
     except (ValueError, WeightError, MemoryError) as error:
-        raise gr.Error(" ".join(str(error).split()), print_exception=False) from None
+        text = error.message if isinstance(error, gr.Error) else str(error)  # one is a ValueError, too
+        raise gr.Error(" ".join(text.split()), print_exception=False) from None
 
 
 def read(path: str | None) -> Image.Image:

@@ -16,9 +16,9 @@ from difface.chain import chain
 from difface.constraints import Masked
 from difface.inpaint import ETA, START, fill
 from difface.pipeline import DifFaceOutput
-from difface.space import running, shared, widgets
-from difface.space.restore import DDIM_STEPS
 from difface.weights import WeightError
+from space import running, shared, widgets
+from space.restore import DDIM_STEPS
 
 KINDS = [
     ("Box", "box"),
@@ -135,7 +135,12 @@ def _advanced() -> tuple[gr.Number, list[gr.components.Component]]:
     """The mask's seed, and the settings in the order in which `inpaint` takes them."""
     with gr.Accordion("Advanced", open=False):
         mask_seed = gr.Number(
-            0, label="Seed of the mask", info="Another seed draws another mask.", precision=0, minimum=0
+            0,
+            label="Seed of the mask",
+            info="Another seed draws another mask.",
+            precision=0,
+            minimum=0,
+            maximum=shared.MAX_SEED,
         )
         rule = gr.Dropdown(RULES, value="step", label="Rule", info="How known pixels pull the picture towards them.")
         gamma = gr.Textbox(

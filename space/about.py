@@ -9,8 +9,8 @@ import gradio as gr
 
 from difface import profiles
 from difface.contraction import contraction
-from difface.space import widgets
-from difface.space.shared import ROOT
+from space import widgets
+from space.shared import ROOT
 
 CHAIN = """
 <figure class="drawing chain" tabindex="0">

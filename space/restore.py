@@ -12,7 +12,7 @@ from difface import images, profiles
 from difface.chain import DEFAULT_ETA, DEFAULT_STEPS, chain
 from difface.pipeline import DifFaceOutput
 from difface.schedulers import FAST_CALLS
-from difface.space import running, shared, widgets
+from space import running, shared, widgets
 
 SCHEDULERS = [
     ("DPM-Solver++, the fast one", "dpm++"),

@@ -8,8 +8,8 @@ from PIL import Image
 
 from difface import faces, images, profiles
 from difface.photo import BATCH, LARGEST, SHOWN, is_large, numbered, restore_photo
-from difface.space import running, shared, widgets
-from difface.space.restore import Tab
+from space import running, shared, widgets
+from space.restore import Tab
 
 NOTHING_CHOSEN = "no face is ticked; one or more of those found are accepted: tick those to restore."
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import gradio as gr
 
-from difface.space.running import Step
-from difface.space.shared import MAX_SEED
+from space.running import Step
+from space.shared import MAX_SEED
 
 MIN_START = 60
 """Smallest N on the page: every other field's values fit below it."""

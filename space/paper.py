@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from difface import images, profiles
-from difface.space import running, shared, widgets
+from space import running, shared, widgets
 
 FIGURES = [
     ("Fig. 3: reconstruction", "3"),

@@ -5,7 +5,7 @@ from pathlib import Path
 import gradio as gr
 
 from difface import profiles
-from difface.space import about, answers, inpaint, paper, photo, restore, shared, worse
+from space import about, answers, entry, inpaint, paper, photo, restore, shared, worse
 
 MAX_WAITING = 40
 THEME = gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])  # no font is fetched
@@ -38,7 +38,7 @@ def build(profile_name: str = "tiny", examples: Path = shared.EXAMPLES) -> gr.Bl
     if shared.spaces is not None:
         shared.pipeline_for(profile_name)  # ZeroGPU forks: what a request loads is gone after it
         inpaint.load(profile)
-    with gr.Blocks(title="DifFace Studio", analytics_enabled=False, delete_cache=shared.CLEANING) as page:
+    with entry.Page(title="DifFace Studio", analytics_enabled=False, delete_cache=shared.CLEANING) as page:
         gr.Markdown(HEAD, elem_classes="head")
         gr.Markdown(_banner(profile), elem_classes="banner", elem_id="banner")
         with gr.Tabs() as tabs:

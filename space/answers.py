@@ -9,7 +9,7 @@ import torch
 from difface import certainty, images, profiles
 from difface.pipeline import DifFaceOutput
 from difface.schedulers import FAST_CALLS
-from difface.space import running, shared, widgets
+from space import running, shared, widgets
 
 MOST = 8
 """Answers at most."""

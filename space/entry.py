@@ -1,0 +1,98 @@
+"""What enters the page: only files that were uploaded to it and values that its fields hold, whatever the endpoint."""
+
+import os
+import reprlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.exceptions import InvalidPathError
+
+from space import shared
+
+NOT_UPLOADED = "the file is none that was uploaded to this page; a picture is accepted: upload it first."
+"""Said of every other file, so that nobody learns which files there are."""
+UNFIT = "the request does not fit this page; what the page itself sends is accepted: see “Use via API” at its foot."
+
+
+class Refused(ValueError):
+    """What a client sent is not accepted; the message is one line for the visitor."""
+
+
+class Page(gr.Blocks):
+    """A page whose events read no file but those in this server's upload folder, and refuse in one line what no field holds.
+
+    Gradio judges a path only where the client sends `meta` beside it, does not follow links, and fetches addresses. Examples
+    that a visitor clicks on are in the upload folder, too.
+    """
+
+    async def preprocess_data(self, block_fn, inputs: list, state, explicit_call: bool = False) -> list:
+        """The fields of an event, as its function takes them; called by Gradio for every event.
+
+        Raises:
+            gr.Error: a field names another file, or cannot hold its value.
+        """
+        with shared.one_line():
+            try:
+                refuse_outsiders(inputs)
+                for field, value in zip(block_fn.inputs, inputs, strict=False):
+                    check_field(field, value)
+                return await super().preprocess_data(block_fn, inputs, state, explicit_call)
+            except InvalidPathError:
+                raise Refused(NOT_UPLOADED) from None
+            except (gr.Error, Refused):
+                raise
+            except Exception as error:  # of pydantic, of a component, of too few values: long, and for programmers
+                raise Refused(UNFIT) from error
+
+
+def refuse_outsiders(value: Any) -> None:
+    """Raise `Refused` if a path in what a client sent is not in the upload folder, links followed."""
+    for path in _paths(value):
+        if not _is_uploaded(path):
+            raise Refused(NOT_UPLOADED)
+
+
+def _paths(value: Any) -> Iterator[str]:
+    """Every text under the key "path", at any depth."""
+    if isinstance(value, dict):
+        if isinstance(value.get("path"), str):
+            yield value["path"]
+        value = value.values()
+    elif not isinstance(value, list | tuple):
+        return
+    for part in value:
+        yield from _paths(part)
+
+
+def _is_uploaded(path: str) -> bool:
+    try:
+        return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(gr.utils.get_upload_folder()))
+    except (OSError, ValueError):  # a null byte, half a character
+        return False
+
+
+def check_field(field: gr.components.Component, value: Any) -> None:
+    """Raise `Refused` if a value as a client sent it is none that this field holds; Gradio checks some fields only in part."""
+    accepted = _accepted(field, value)
+    if accepted:
+        raise Refused(f"{field.label} is {reprlib.repr(value)}; {accepted} is accepted: change it.")
+
+
+def _accepted(field: gr.components.Component, value: Any) -> str | None:
+    """What the field holds, in words, where this value is something else."""
+    match field:
+        case gr.Slider() | gr.Number():
+            fits = value is None or (type(value) in (int, float) and field.minimum <= value <= field.maximum)
+            return None if fits else f"a number in {field.minimum}..{field.maximum}"
+        case gr.Checkbox():
+            return None if isinstance(value, bool) else "true or false"
+        case gr.Textbox():
+            return None if isinstance(value, str) else "text"
+        case gr.Dropdown():
+            choices = [choice for _, choice in field.choices]
+            return None if value in choices else f"one of {', '.join(map(str, choices))}"
+        case gr.CheckboxGroup():
+            return None if isinstance(value, list) else "a list"
+    return None
