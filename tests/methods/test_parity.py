@@ -34,9 +34,9 @@ class Case:
         return {"mask": self["mask"]} if "mask" in self.tensors else {"scale": 4}
 
     def run(self, method: methods.Method, lq: torch.Tensor, draws=None, **known) -> tuple:
-        """Every state that the network saw, the last one before it is clipped, and the result in [-1, 1]."""
+        """Every state and timestep that the network saw, the last state before it is clipped, the result in [-1, 1]."""
         seen, samples = [], []
-        hook = method.unet.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0].detach()))
+        hook = method.unet.register_forward_pre_hook(lambda module, arguments: seen.append(arguments))
         method.set_progress_bar_config(disable=True)
         try:
             result = method.restore(
@@ -53,8 +53,10 @@ class Case:
     def check(self, method: methods.Method, lq: torch.Tensor, draws=None, **known) -> None:
         """All of that is the official run's."""
         seen, last, result = self.run(method, lq, draws, **known)
-        for ours, theirs in zip(seen, self.tensors.get("x_in", []), strict=False):
+        for (ours, _), theirs in zip(seen, self.tensors.get("x_in", []), strict=False):
             assert (ours - theirs).abs().max() < 2 * TOLERANCE
+        for (_, ours), theirs in zip(seen, self.tensors.get("t_in", []), strict=False):
+            assert abs(float(ours) - float(theirs)) < 1e-4
         assert (last - self["out"]).abs().max() < TOLERANCE
         assert (result - self["out"].clamp(-1, 1)).abs().max() < TOLERANCE
 
@@ -242,7 +244,7 @@ def test_diffpir_blur(case, official_net):
     assert (last - case["out"]).abs().max() < 5e-3
     draws = list(case["draws"])
     abar = float(ancestral([999]).alphas_cumprod[case.settings["timesteps"][1]])
-    draws[1] = draws[1] + (case["x_in"][1] - seen[1]) / (case.settings["zeta"] * (1 - abar)) ** 0.5
+    draws[1] = draws[1] + (case["x_in"][1] - seen[1][0]) / (case.settings["zeta"] * (1 - abar)) ** 0.5
     case.check(method, case["y"], draws, **case.known())
 
 
