@@ -68,6 +68,14 @@ def table(
         typer.echo("\n".join(map(str, paths)))
 
 
+@app.command()
+def methods(profile: cli.ProfileName = "tiny") -> None:
+    """List the methods that can be compared: kind, need, and network calls at official settings."""
+    from eval.methods import listing
+
+    typer.echo(listing(profile))
+
+
 FigureFaces = Annotated[
     Path | None, typer.Option(help="Folder of aligned clean faces; samples and the astronaut else.")
 ]

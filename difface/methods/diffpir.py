@@ -38,6 +38,9 @@ class DiffPIR(ChainMethod):
     Start: with a mask e y + sqrt(1 - abar_999 - e^2 (1 - abar_{t_y})) z, e = sqrt(abar_999 / abar_{t_y}), where sig_{t_y}
     is nearest to twice the noise level and y is -1 on missing pixels; with a scale Q(y enlarged bicubically, t_999; z).
 
+    deepinv's class has rho twice as large and another start (3e-4 off the official result with noise in y, 0.04 with its rho),
+    and one seed for a whole batch.
+
     Args:
         steps: n; None: the official 20 with a mask, 100 with a scale.
         zeta: 0 to 1, share of new noise; None: the official 1.0 with a mask, 0.1 with a scale.

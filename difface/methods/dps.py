@@ -21,6 +21,8 @@ class DPS(ChainMethod):
     code. There y has noise of 0.05 on all pixels in [-1, 1], missing ones too, and that noise counts in n. What a picture
     holds in its missing pixels is not seen here, so with a mask that noise is drawn, before all others.
 
+    deepinv's class solves the continuous SDE and knows no learned variance.
+
     Args:
         steps: of the respaced chain.
         step_size: scale; None: the official 0.5 with a mask and 0.3 with a scale.

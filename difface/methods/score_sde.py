@@ -35,7 +35,7 @@ class ScoreSDE(ChainMethod):
         predictor: "reverse" (reverse diffusion) or "ancestral".
         corrector: whether each step is corrected first.
         snr: of the correction.
-        steps: which of the 1000 steps are taken, in this order; leaving some out is no shorter sampler, but quick to test.
+        indices: which of the 1000 steps are taken, in this order; leaving some out is no shorter sampler, but quick to test.
     """
 
     name = "Score-SDE (predictor-corrector)"
@@ -47,22 +47,22 @@ class ScoreSDE(ChainMethod):
         predictor: Literal["reverse", "ancestral"] = "reverse",
         corrector: bool = True,
         snr: float = 0.16,
-        steps: Sequence[int] = range(NUM_TRAIN_TIMESTEPS),
+        indices: Sequence[int] = range(NUM_TRAIN_TIMESTEPS),
     ):
         super().__init__(unet)
         if predictor not in ("reverse", "ancestral"):
             raise ValueError(f"`predictor` must be 'reverse' or 'ancestral'; got {predictor!r}.")
-        self.predictor, self.corrector, self.snr, self.steps = predictor, corrector, snr, steps
+        self.predictor, self.corrector, self.snr, self.indices = predictor, corrector, snr, indices
 
     def timesteps(self, task: Task) -> list[int]:
         return list(reversed(range(NUM_TRAIN_TIMESTEPS)))
 
     def calls(self, task: Task) -> int:
-        return len(self.steps) * (2 if self.corrector else 1)
+        return len(self.indices) * (2 if self.corrector else 1)
 
     def _sample(self, chain: Chain, y: torch.Tensor, known: KnownPixels) -> torch.Tensor:
         x = y + known.mask * chain.noise()
-        taus = torch.linspace(1, 1e-5, NUM_TRAIN_TIMESTEPS)[list(self.steps)]
+        taus = torch.linspace(1, 1e-5, NUM_TRAIN_TIMESTEPS)[list(self.indices)]
         for tau in taus:
             if self.corrector:
                 x = self._corrected(chain, x, tau)

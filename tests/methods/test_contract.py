@@ -15,7 +15,7 @@ QUICK = {
     "repaint": {"steps": 4, "jump_length": 1, "jump_n_sample": 2},
     "ddrm": {"steps": 4},
     "replacement": {"steps": 3},
-    "score-sde": {"steps": [0, 999]},
+    "score-sde": {"indices": [0, 999]},
     "mcg": {"steps": 3},
     "pigdm": {"steps": 4},
     "ilvr": {"steps": 4, "range_t": 1},

@@ -159,7 +159,7 @@ def test_score_sde(case, official_net):
         "reverse" if settings["predictor"] == "ReverseDiffusionPredictor" else "ancestral",
         corrector=settings["corrector"] == "LangevinCorrector",
         snr=settings["snr"],
-        steps=settings["step_indices"],
+        indices=settings["step_indices"],
     )
     case.check(method, case["y"], **case.known())
 

@@ -42,7 +42,7 @@ def last_state(method: methods.ChainMethod, lq: torch.Tensor, **known) -> torch.
     ("kind", "settings"),
     [
         (methods.DDNM, {"steps": 5}),
-        (methods.ScoreSDE, {"steps": [0, 500, 999]}),
+        (methods.ScoreSDE, {"indices": [0, 500, 999]}),
         (methods.PiGDM, {"steps": 5, "keep_known": True}),
     ],
 )
