@@ -42,6 +42,10 @@ class DifFaceOutput(BaseOutput):
 class DifFacePipeline(DiffusionPipeline):
     """Blind face restoration with a plain estimator and a diffusion prior.
 
+    A folder that `save_pretrained` wrote is opened by `DifFacePipeline.from_pretrained(folder)`, and without this class by
+    `DiffusionPipeline.from_pretrained(folder, custom_pipeline=difface.__path__[0], trust_remote_code=True)`, where diffusers
+    runs a copy of this file; the package must be there for the networks.
+
     Args:
         unet: predicts eps from (x_t, t); of six output channels the last three (variance) are dropped.
         scheduler: stock `DDIMScheduler`, or DPM-Solver++ or UniPC (see `difface.schedulers`).

@@ -166,6 +166,15 @@ def test_downsampled_is_the_nearest_picture_that_agrees(scale):
     assert (Downsampled(scale)(x0_hat, enlarged) - expected).abs().max() < 1e-9
 
 
+def test_downsampled_stays_in_range():
+    """A block whose mean must rise, with a pixel that is at the top already."""
+    x0_hat = torch.full((1, 3, 2, 2), -1.0)
+    x0_hat[..., 0, 0] = 1
+    found = Downsampled(2)(x0_hat, torch.full((1, 3, 2, 2), 0.5))  # the mean of -0.5 rises by 1
+    assert found[0, 0].tolist() == [[1, 0], [0, 0]]
+    assert Downsampled(2)(-x0_hat, torch.full((1, 3, 2, 2), -0.5))[0, 0].tolist() == [[-1, 0], [0, 0]]
+
+
 def test_downsampling_the_result_gives_the_input(tiny, astronaut_face):
     small = torch.nn.functional.avg_pool2d(images.to_tensors(astronaut_face)[0], 4)
     result = tiny(images.to_pil(small), 50, 1.0, generators(0), constraint=Downsampled(4))

@@ -127,6 +127,20 @@ def test_noise_has_the_standard_deviation_asked_for() -> None:
     assert luminance.std().item() == pytest.approx(expected, rel=0.05)
 
 
+def test_the_jpeg_is_of_rounded_levels() -> None:
+    for level in (99.6, 100.4):  # a flat picture survives the encoder
+        flat = torch.full((3, 32, 32), level / 255)
+        assert (degrade(flat, CLEAN) * 255).round().unique().tolist() == [100]
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0])
+def test_noise_is_clipped_before_the_jpeg(level: float) -> None:
+    """Half of the noise on black or white goes out of range; the mean of the rest is delta / sqrt(2 pi)."""
+    lq = degrade(torch.full((3, 128, 128), level), dataclasses.replace(CLEAN, noise=20), seeded(0))
+    assert (lq.mean() - level).abs().item() * 255 == pytest.approx(20 / math.sqrt(2 * math.pi), abs=0.5)
+    assert (lq - level).abs().max() < 0.5
+
+
 def test_noise_is_added_to_the_small_image() -> None:
     grey = torch.full((3, 128, 128), 0.5)
     luminance = to_grey(degrade(grey, dataclasses.replace(CLEAN, noise=20, scale=8), seeded(0)))[0] * 255

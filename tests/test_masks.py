@@ -95,6 +95,9 @@ def test_plan():
         kind for kind in ("box", "irregular", "expand", "half") for _ in range(10)
     ]
     assert planned == masks.plan(files, per_kind=10) != masks.plan(files, per_kind=10, seed=1)
+    for k, (_, mask) in enumerate(planned[:20]):  # each from a generator of its own
+        assert mask == (masks.box, masks.irregular)[k // 10](torch.Generator().manual_seed(12345 + k))
+    assert len({mask for _, mask in planned[:20]}) == 20
     with pytest.raises(ValueError, match="50 pictures were given; 2000 are needed"):
         masks.plan(files)
 
@@ -147,6 +150,26 @@ def test_doubtful_pictures_ask_for_a_mask(holed, tmp_path, name):
     with pytest.raises(ImageError, match="give a mask") as caught:
         masks.find_mask(tmp_path / "a.png")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("dark", "level", "is_doubtful"), [(10, 15, False), (11, 15, True), (44, 15, True), (44, 16, False)]
+)
+def test_doubt_begins_where_a_quarter_of_the_edge_is_nearly_black(tmp_path, dark, level, is_doubtful):
+    """A hole of 10 x 10 pixels has an edge of 44, corners included; 11 of these are a quarter."""
+    levels = np.full((32, 32, 3), 90, np.uint8)
+    levels[9:21, 9:21] = 80
+    edge = [(y, x) for y in range(9, 21) for x in range(9, 21) if not (10 <= y < 20 and 10 <= x < 20)]
+    assert len(edge) == 44
+    for y, x in edge[:dark]:
+        levels[y, x] = level
+    levels[10:20, 10:20] = 0
+    Image.fromarray(levels).save(tmp_path / "a.png")
+    if is_doubtful:
+        with pytest.raises(ImageError, match="may be true black"):
+            masks.find_mask(tmp_path / "a.png")
+    else:
+        assert masks.find_mask(tmp_path / "a.png").sum() == 100
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.webp", "jpeg.tif"])

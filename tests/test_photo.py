@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from conftest import small_unet
 from PIL import Image
 from scipy import ndimage
 
-from difface import DifFacePipeline, build_scheduler, cli, faces, images, photo, upscale
+from difface import DifFaceOutput, DifFacePipeline, build_scheduler, cli, faces, images, photo, upscale
 from difface.faces import Face
 from difface.photo import is_one_colour, match_colour, numbered, restore_photo
 from eval.gallery import ASTRONAUT_POINTS
@@ -70,6 +71,32 @@ def test_grey_stays_grey_and_large_faces_stay(onnx, fast, group, astronaut_photo
     result, info = restore_photo(fast, astronaut_photo, large=True)
     assert info["faces"] == 1 and "may look soft" in info["notes"][0]
     assert not np.array_equal(np.asarray(result), np.asarray(astronaut_photo))
+
+
+class Unchanged(DifFacePipeline):
+    """Gives back what it is given."""
+
+    def __call__(self, image, *_, **__) -> DifFaceOutput:
+        return DifFaceOutput([images.to_pil(x) for x in images.to_tensors(image)], None, {})
+
+
+def waves(side: int) -> np.ndarray:
+    """The same smooth pattern over the unit square at any number of pixels, sampled at their centres."""
+    x, y = np.meshgrid(*[(np.arange(side) + 0.5) / side] * 2)
+    return np.rint(
+        127 + 100 * np.stack([np.sin(8 * np.pi * x), np.sin(8 * np.pi * y), np.cos(8 * np.pi * x)], -1)
+    ).astype(np.uint8)
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_a_face_is_pasted_where_it_was_at_either_scale(small, monkeypatch, scale):
+    """Half a pixel aside would be 3 to 6 levels of the waves on average."""
+    pipeline = Unchanged(small_unet(sample_size=64), small.scheduler, small.estimator)
+    monkeypatch.setattr(photo.upscale, "double", lambda picture, *_: waves(256))
+    found = [Face((45, 45, 83, 83), faces.FFHQ_TEMPLATE * 64 + 32, 0.9)]
+    result = np.asarray(restore_photo(pipeline, Image.fromarray(waves(128)), found, scale=scale)[0], float)
+    middle = slice(40 * scale, 88 * scale)
+    assert np.abs(result - waves(128 * scale))[middle, middle].mean() < 1
 
 
 def test_chosen_faces_only_and_each_comes_back_the_same(onnx, fast, group):

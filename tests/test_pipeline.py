@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 import torch
 from conftest import generators, small_unet
+from diffusers import DiffusionPipeline
 from diffusers.models.unets.unet_2d import UNet2DOutput
+from diffusers.utils import dynamic_modules_utils
 from PIL import Image
 
+import difface
 from difface import DifFacePipeline, FaceEstimator, Masked, UNet, build_scheduler
 from difface.chain import chain
 from difface.schedulers import SCHEDULERS
@@ -192,6 +195,23 @@ def test_save_and_load(small, tmp_path, dtype):
     assert loaded.config.begin_index == 300 and loaded.scheduler.betas.equal(small.scheduler.betas)
     after = loaded(noise(1), 20, generator=generators(0), output_type="pt").images
     assert (after - before).abs().max() < (1e-6 if dtype == torch.float32 else 0.02)
+
+
+def test_plain_diffusers_opens_a_saved_folder(small, tmp_path, monkeypatch):
+    """As the docstring of `DifFacePipeline` says; diffusers copies the pipeline's file into its own cache of modules."""
+    monkeypatch.setattr(dynamic_modules_utils, "HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.syspath_prepend(tmp_path / "modules")
+    small.set_begin_index(300)
+    small.save_pretrained(tmp_path / "saved")
+    with pytest.raises(AttributeError, match="DifFacePipeline"):  # diffusers alone does not know it
+        DiffusionPipeline.from_pretrained(tmp_path / "saved")
+    loaded = DiffusionPipeline.from_pretrained(
+        tmp_path / "saved", custom_pipeline=difface.__path__[0], trust_remote_code=True
+    )
+    loaded.set_progress_bar_config(disable=True)
+    assert type(loaded).__name__ == "DifFacePipeline" and loaded.config.begin_index == 300
+    ours, theirs = (pipeline(noise(1), 20, generator=generators(0), output_type="pt") for pipeline in (small, loaded))
+    assert (ours.images - theirs.images).abs().max() < 1e-6 and ours.info == theirs.info
 
 
 def test_callback_can_change_the_sample_and_stop_the_call(small):

@@ -207,13 +207,16 @@ class FaceEstimator(ModelMixin, ConfigMixin):
         """Whether the network is an inpainting one ('lama'), called with a mask."""
         return self.config.architecture == "lama"
 
-    def forward(self, image: Tensor, mask: Tensor | None = None, clamp: bool = True) -> Tensor:
+    def forward(
+        self, image: Tensor, mask: Tensor | None = None, clamp: bool = True, return_dict: bool = True
+    ) -> Tensor | tuple[Tensor]:
         """f(y).
 
         Args:
             image: y, (B, 3, H, W) RGB in [0, 1]; its missing pixels are never seen.
             mask: (B, 1, H, W), 1 = missing, for 'lama'; None for the others.
             clamp: False leaves the network's output as it is, for the training loss.
+            return_dict: False returns the tuple (f(y),), as diffusers' networks do.
 
         Returns:
             (B, 3, H, W) in the image's dtype, in [0, 1].
@@ -230,7 +233,8 @@ class FaceEstimator(ModelMixin, ConfigMixin):
             mask = mask.to(image)
             out = _call_in_float32(self.net, self._pad(image * (1 - mask)), self._pad(mask))
         out = out[..., :height, :width].to(image.dtype)
-        return out.clamp(0, 1) if clamp else out
+        out = out.clamp(0, 1) if clamp else out
+        return out if return_dict else (out,)
 
     def _pad(self, image: Tensor) -> Tensor:
         """Enlarge (B, C, H, W) at the right and bottom to sides that the network takes, by reflection where it can be."""

@@ -222,6 +222,15 @@ def test_trains_in_bfloat16_autocast(name: str) -> None:
         assert net.net.state_dict()["model.1.bn_l.num_batches_tracked"] == 8
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["srcnn", "lama"])
+def test_a_tuple_is_returned_when_asked_for(name: str) -> None:
+    net = small(name)
+    given = inputs(net, 16, 16)
+    (out,) = net(*given, return_dict=False)
+    assert torch.equal(out, net(*given))
+
+
 def test_only_lama_takes_a_mask() -> None:
     assert [small(name).takes_mask for name in SMALL] == [False, False, False, True]
 

@@ -10,6 +10,7 @@ import torch
 from conftest import small_unet
 from diffusers import DDPMScheduler
 from safetensors.torch import load_file
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from difface import images
 from difface.training.data import Faces, TrainingError
@@ -57,6 +58,44 @@ def test_killed_and_resumed_equals_unbroken(faces, tmp_path, monkeypatch):
     assert all(torch.equal(unbroken[name], resumed[name]) for name in unbroken)
     start = small_unet().state_dict()
     assert any(not torch.equal(unbroken[name], start[name]) for name in unbroken)
+
+
+def test_the_average_is_saved_and_not_the_last_weights(faces, tmp_path):
+    """By hand from the weights after every step: diffusers' EMAModel with its own warm-up of the decay."""
+    passed = []
+
+    def spy(model, batch, generator):
+        passed.append([p.detach().clone() for p in model.parameters()])
+        return loss(model, batch, generator)
+
+    model = small_unet()
+    fit(model, faces, spy, settings(ema_decay=0.5), tmp_path / "out")
+    last = torch.load(tmp_path / "out" / "checkpoint.pt", weights_only=True)["model"]
+    saved = load_file(tmp_path / "out" / "diffusion_pytorch_model.safetensors")
+    average = passed[0]
+    for step, weights in enumerate([*passed[1:], [last[name] for name, _ in model.named_parameters()]]):
+        decay = min(0.5, (1 + step) / (10 + step)) if step else 0
+        average = [decay * old + (1 - decay) * new for old, new in zip(average, weights, strict=True)]
+    for (name, _), wanted in zip(model.named_parameters(), average, strict=True):
+        assert torch.allclose(saved[name], wanted, atol=1e-6)
+    assert any(not torch.allclose(saved[name], last[name], atol=1e-5) for name in saved)
+
+
+@pytest.mark.parametrize("scale", [1e4, 1e-4])
+def test_gradients_are_clipped_to_a_norm_of_1(faces, tmp_path, scale):
+    norms = []
+
+    def record(optimizer, *_):
+        grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        norms.append(torch.stack([grad.norm() for grad in grads]).norm().item())
+
+    handle = register_optimizer_step_pre_hook(record)
+    try:
+        fit(small_unet(), faces, lambda *given: scale * loss(*given), settings(steps=2), tmp_path / "out")
+    finally:
+        handle.remove()
+    assert len(norms) == 2
+    assert norms == pytest.approx([1, 1], abs=1e-3) if scale > 1 else 0 < max(norms) < 0.01
 
 
 def test_loss_falls(faces, tmp_path):

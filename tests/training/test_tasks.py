@@ -9,6 +9,7 @@ from difface.models.estimator import LAMA_256, LAMA_TINY, SWINIR_512, SWINIR_TIN
 from difface.training import estimator as training
 from difface.training.data import Batch, Faces, TrainingError, generator_of
 from difface.training.loop import Settings
+from difface.training.prior import augment
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
@@ -72,6 +73,20 @@ def test_inpainting_loss_by_hand():
     by_hand = (10 * error[missing].sum() + error[~missing].sum()) / (10 * missing.sum() + (~missing).sum())
     assert torch.allclose(loss, by_hand) and model.mask.shape == (4, 1, 32, 32) and 0 < model.mask.mean() < 1
     assert all(torch.equal(one, x) or torch.equal(one, x.flip(-1)) for one, x in zip(model.image, x_0, strict=True))
+
+
+@pytest.mark.parametrize("learner", ["prior", "inpaint", "sr4"])
+def test_faces_are_mirrored_half_the_time(learner):
+    x_0 = torch.zeros(200, 3, 16, 16)
+    x_0[..., 8:] = 1  # bright on the right
+    if learner == "prior":
+        seen = augment(x_0, generator_of(0))
+    else:
+        model = Constant()
+        training.TASKS[learner][0](16)(model, sharp(x_0), generator_of(0))
+        seen = model.image
+    on_the_left = seen[..., :8].mean((1, 2, 3)) > seen[..., 8:].mean((1, 2, 3))
+    assert 80 <= on_the_left.sum() <= 120
 
 
 def test_super_resolution_loss_by_hand():
