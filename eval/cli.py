@@ -201,6 +201,18 @@ def agreement(
 
 
 @app.command()
+def results(
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The page, docs/results.md.")],
+    readme: Annotated[Path | None, typer.Option(metavar="FILE", help="Renew the small table in it, too.")] = None,
+) -> None:
+    """Put all measured tables and reports on one page; nothing is measured."""
+    from eval.results_page import write
+
+    for path in write(output, readme):
+        typer.echo(path)
+
+
+@app.command()
 def curve(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a training.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="PNG file.")],

@@ -69,10 +69,10 @@ def markdown(result: Result) -> str:
     parts = [f"### Table {result.number}: {result.caption}"]
     parts += [f"Made with: {result.made}."] if result.made else []
     for block in result.blocks:
-        parts += [f"**Measured** on {block.footer}" + _legend(block), _grid(_measured(result, block, MARKDOWN))]
+        parts += [f"**Measured** on {block.footer}" + _legend(block), markdown_grid(_measured(result, block, MARKDOWN))]
         parts += _reasons(block, result.columns)
     for title, grid in _printed(result.number, MARKDOWN):
-        parts += [f"**Printed in the paper** ({title})", _grid(grid)]
+        parts += [f"**Printed in the paper** ({title})", markdown_grid(grid)]
     if result.notes:
         parts.append("Notes on the printed numbers:\n\n" + "\n".join(f"- {note}" for note in result.notes))
     return "\n\n".join(parts) + "\n"
@@ -100,7 +100,8 @@ def _legend(block: Block) -> str:
     return text + "."
 
 
-def _grid(rows: list[list[str]]) -> str:
+def markdown_grid(rows: list[list[str]]) -> str:
+    """Cells as a Markdown table: the first row is the head, the first column is text, the others are numbers."""
     lines = [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join([lines[0], "| --- |" + " ---: |" * (len(rows[0]) - 1), *lines[1:]])
 

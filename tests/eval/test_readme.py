@@ -1,80 +1,110 @@
-"""What the README states of the embedded models stands in the files that the measurements wrote."""
+"""The numbers in README and docs/results.md are those that the measurements wrote, and no new file is forgotten there."""
 
 import json
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from eval import tiny_report
+from difface import profiles
+from eval import results_page
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "eval" / "results"
-ARROWS = re.compile(r"[*_↑↓]| \([^)]*\)")
-"""Marks, arrows and what is in brackets (units in a head, intervals in a cell)."""
-
-
-def block(name: str) -> list[str]:
-    """The lines between the marks of a block of the README."""
-    found = re.search(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert found, f"the README has no block {name}"
-    return found[1].splitlines()
+PAGE = ROOT / "docs" / "results.md"
+REMEDY = "run `python -m eval results -o docs/results.md --readme README.md`"
 
 
 def cells(line: str) -> list[str]:
     return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
 
 
-def heads(line: str) -> list[tuple[str, int]]:
-    """Names of columns, numbered where several are alike."""
-    names = [ARROWS.sub("", cell).strip() for cell in cells(line)]
-    return [(name, names[:k].count(name)) for k, name in enumerate(names)]
-
-
-def tables(lines: list[str]) -> list[list[dict[tuple[str, int], str]]]:
-    """Every table of some Markdown, as rows of column -> cell."""
-    result, head = [], None
-    for line, after in zip(lines, [*lines[1:], ""], strict=True):
+def tables(text: str) -> list[list[list[str]]]:
+    """Every table of some Markdown, as rows of cells, the head first."""
+    result, inside = [], False
+    for line in text.splitlines():
         if not line.startswith("|"):
-            head = None
-        elif after.startswith("| ---"):
-            head = heads(line)
-            result.append([])
-        elif not line.startswith("| ---"):
-            result[-1].append(dict(zip(head, cells(line), strict=True)))
+            inside = False
+        elif not inside:
+            result.append([cells(line)])
+            inside = True
+        elif not re.fullmatch(r"[|\s:-]+", line):
+            result[-1].append(cells(line))
     return result
 
 
-def measured(file: Path) -> list[list[dict[tuple[str, int], str]]]:
-    """The tables of a result's file, without what the paper prints."""
-    return tables(file.read_text().partition("**Printed in the paper**")[0].splitlines())
+def front() -> list[list[str]]:
+    return tables((ROOT / "README.md").read_text().partition("<!-- results -->")[2])[0]
 
 
-def test_the_report_is_that_of_the_file() -> None:
-    kept = tiny_report.markdown(json.loads((ROOT / "assets" / "tiny" / "report.json").read_text())).splitlines()
-    level, stated = None, []
-    for lines in (kept, block("report")):
-        rows = []
-        for line in filter(None, lines):
-            level = line if line.startswith("**") else level
-            rows.append((level, line) if line.startswith("|") else line)
-        stated.append(rows)
-    missing = [row for row in stated[1] if row not in stated[0]]
-    assert stated[1] and not missing
+def test_the_page_is_fresh() -> None:
+    assert PAGE.read_text() == results_page.page(PAGE.parent), REMEDY
 
 
-@pytest.mark.parametrize("name", ["tables", "known"])
-def test_every_row_is_in_a_table_of_the_results(name) -> None:
-    """A table of the README may leave out rows and columns of one of the files; what it has is the file's, mark for mark."""
-    kept = [table for file in sorted(RESULTS.glob("*.md")) for table in measured(file)]
-    found = tables(block(name))
-    assert found
-    for table in found:
-        wrong = [
-            next((row for row in table if not any(row.items() <= other.items() for other in source)), None)
-            for source in kept
+@pytest.mark.parametrize("file", sorted(RESULTS.rglob("*.md")), ids=lambda file: file.stem)
+def test_the_page_has_every_measured_table_whole(file) -> None:
+    measured = tables(file.read_text().partition("**Printed in the paper**")[0])
+    shown = tables(PAGE.read_text())
+    assert measured and all(table in shown for table in measured)
+
+
+@pytest.mark.parametrize("file", sorted(RESULTS.glob("trends_*.csv")), ids=lambda file: file.stem)
+def test_the_page_has_every_trend(file) -> None:
+    frame = pd.read_csv(file)
+    for head, *rows in tables(PAGE.read_text()):
+        if head == list(frame.columns):
+            assert [[float(cell) for cell in row] for row in rows] == pytest.approx(frame.to_numpy(), rel=1e-5)
+            return
+    pytest.fail(f"docs/results.md has no table of {file.name}: {REMEDY}")
+
+
+def test_the_readme_states_what_the_report_says() -> None:
+    rows = json.loads((profiles.ASSETS / "tiny" / "report.json").read_text())["rows"]
+    wanted = {
+        "the input": ("middle", None, None, "ddim"),
+        "the plain network's guess, f(y)": ("middle", "swinir", None, "ddim"),
+        "**DifFace**": ("middle", "swinir", 250, "ddim"),
+        "**DifFace**, `--fast`": ("middle", "swinir", 250, "dpm++"),
+        "real faces": ("untouched", None, None, "ddim"),
+    }
+    _, *stated = front()
+    assert [row[0] for row in stated] == list(wanted)
+    for label, *numbers in stated:
+        level, *setting = wanted[label]
+        found = [
+            row
+            for row in rows
+            if row["level"] == level
+            and [row["setting"][key] for key in ("estimator", "begin_index", "scheduler")] == setting
+            and row["setting"]["steps"] in (5, 250)
+            and not row["setting"]["official_start"]
         ]
-        assert None in wrong, f"no file of eval/results has all rows of the README's table that starts with {table[0]}"
+        assert len(found) == 1
+        values = [found[0][name] for name in ("PSNR", "ID angle", "FD identity")]
+        assert numbers == [
+            "-" if v is None else f"{v:.{digits}f}" for v, digits in zip(values, (2, 1, 1), strict=True)
+        ], REMEDY
+
+
+def test_new_files_come_by_themselves(tmp_path, monkeypatch) -> None:
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small" / "table_III.md").write_text(
+        "### Table III: of others\n\n| a | b |\n| --- | ---: |\n| x | 7 |\n"
+    )
+    (tmp_path / "unheard_of.csv").write_text("method,score\nours,0.25\n")
+    monkeypatch.setattr(results_page, "RESULTS", tmp_path)
+    text = results_page.page(tmp_path)
+    assert text.index("### Table III: of others") < text.index("## Trends") < text.index("**unheard_of**")
+    assert [["method", "score"], ["ours", "0.25"]] in tables(text)
+    assert "(small/table_III.md)" in text and "(unheard_of.csv)" in text
+
+
+def test_a_readme_without_marks_is_refused_and_nothing_is_written(tmp_path) -> None:
+    (tmp_path / "README.md").write_text("# Mine\n")
+    with pytest.raises(ValueError, match="put them where the table belongs"):
+        results_page.write(tmp_path / "results.md", tmp_path / "README.md")
+    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
 
 
 @pytest.mark.parametrize("file", sorted(RESULTS.glob("table_*.md")), ids=lambda file: file.stem)
