@@ -5,6 +5,8 @@ rule is in its docstring, and the official defaults are its constructor's. `METH
 the networks of a profile.
 """
 
+from inspect import signature
+
 from difface.methods.base import ChainMethod, Method, Task
 from difface.methods.ccdf import CCDF
 from difface.methods.ddnm import DDNM
@@ -43,6 +45,38 @@ METHODS: dict[str, type[Method]] = {
 }
 """Name on the command line -> class."""
 
+
+def load(
+    name: str,
+    task: Task,
+    profile: str = "tiny",
+    device: str = "auto",
+    dtype: str = "auto",
+    steps: int | None = None,
+) -> Method:
+    """A method by its name on the command line.
+
+    Args:
+        name: of `METHODS`.
+        task: what it is for.
+        profile, device, dtype: as for `difface.profiles.load`.
+        steps: instead of the official number.
+
+    Raises:
+        ValueError: an unknown name, or a task that the method cannot do, before a network is loaded; steps that it does not
+            take.
+    """
+    if name not in METHODS:
+        raise ValueError(f"the method '{name}' is unknown; {', '.join(METHODS)} are accepted: choose one.")
+    kind = METHODS[name]
+    kind.check_task(task)
+    if steps is not None and "steps" not in signature(kind).parameters:
+        raise ValueError(f"{kind.name} always takes the same steps; got {steps}: leave the number out.")
+    method = kind.load(profile, device, dtype, **({} if steps is None else {"steps": steps}))
+    method.calls(task)  # refuses steps that do not fit
+    return method
+
+
 __all__ = [
     "CCDF",
     "DDNM",
@@ -64,4 +98,5 @@ __all__ = [
     "SDEdit",
     "ScoreSDE",
     "Task",
+    "load",
 ]

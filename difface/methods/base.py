@@ -45,6 +45,11 @@ class Method(ABC):
             settings: of the constructor.
         """
 
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Side in pixels of its results."""
+
     @abstractmethod
     def set_progress_bar_config(self, **config) -> None:
         """Arguments of tqdm, as for a pipeline; `disable=True` shows no bar."""
@@ -85,14 +90,19 @@ class Method(ABC):
             ValueError: an argument outside what is accepted, or a task that the method cannot do.
         """
 
+    @classmethod
+    def check_task(cls, task: Task) -> None:
+        """Raise `ValueError` unless the method can do a task."""
+        if task not in cls.tasks:
+            able = " or ".join(_GIVEN[one] for one in cls.tasks)
+            raise ValueError(f"{cls.name} takes {able}; got {_GIVEN[task]}: give it that, or use another method.")
+
     def _task(self, mask: torch.Tensor | None, scale: int | None) -> Task:
         """What is asked for, if the method can do it."""
-        able = " or ".join(_GIVEN[task] for task in self.tasks)
         if mask is not None and scale is not None:
-            raise ValueError(f"{self.name} takes {able}; got a mask and a scale at once: leave one out.")
+            raise ValueError("a mask or a scale is accepted; got both at once: leave one out.")
         task = "inpainting" if mask is not None else "blind" if scale is None else "super-resolution"
-        if task not in self.tasks:
-            raise ValueError(f"{self.name} takes {able}; got {_GIVEN[task]}: give it that, or use another method.")
+        self.check_task(task)
         if task == "super-resolution":
             Downsampled(scale)  # refuses what is no scale
         return task
@@ -131,6 +141,10 @@ class ChainMethod(Method):
     def load(cls, profile: str = "tiny", device: str = "auto", dtype: str = "auto", **settings) -> "ChainMethod":
         return cls(profiles.load_unet(profile, device, dtype), **settings)
 
+    @property
+    def size(self) -> int:
+        return self.unet.config.sample_size
+
     def set_progress_bar_config(self, **config) -> None:
         self._progress_bar_config = config
 
@@ -165,7 +179,7 @@ class ChainMethod(Method):
         callback_on_step_end: Callback | None = None,
     ) -> torch.Tensor:
         task = self._task(mask, scale)
-        side, device = self.unet.config.sample_size, self.unet.device
+        side, device = self.size, self.unet.device
         self._check(lq, side, scale)
         y = 2 * lq.to(device, torch.float32) - 1
         known = None

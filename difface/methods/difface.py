@@ -39,6 +39,10 @@ class DifFace(Method):
             parts[1].set_begin_index(inpaint.START)
         return cls(*parts, **settings)
 
+    @property
+    def size(self) -> int:
+        return (self.restoring or self.inpainting).size
+
     def set_progress_bar_config(self, **config) -> None:
         for pipeline in (self.restoring, self.inpainting):
             if pipeline is not None:
@@ -60,7 +64,7 @@ class DifFace(Method):
     ) -> torch.Tensor:
         task = self._task(mask, scale)
         pipeline = self._pipeline(task)
-        self._check(lq, pipeline.size, scale)
+        self._check(lq, self.size, scale)
         constraint = None if task == "blind" else Downsampled(scale) if mask is None else Masked(mask)
         noise, *step_noise = [None] if draws is None else draws
         result = pipeline(

@@ -130,7 +130,7 @@ PICTURE, MASK = torch.rand(1, 3, 16, 16), torch.zeros(1, 1, 16, 16)
     [
         ("repaint", PICTURE, {}, "RePaint takes a picture with `mask=`.*; got a degraded picture alone"),
         ("ilvr", PICTURE, {"mask": MASK}, "ILVR takes a small picture with `scale=` or a degraded picture alone; got"),
-        ("ddrm", PICTURE, {"mask": MASK, "scale": 4}, "a mask and a scale at once"),
+        ("ddrm", PICTURE, {"mask": MASK, "scale": 4}, "a mask or a scale is accepted; got both"),
         ("ddrm", PICTURE, {"scale": 1}, "`scale` must be a whole number from 2"),
         ("ddrm", PICTURE, {"scale": 4}, "must be 4 pixels on each side for this prior and scale 4; got 16x16"),
         ("ddrm", PICTURE[0], {"mask": MASK}, r"must be a tensor \(B, 3, H, W\); got \(3, 16, 16\)"),
