@@ -54,7 +54,7 @@ class Mask:
         Returns:
             (1, 1, height, width) float32, 1 = missing and 0 = known.
         """
-        width = width or height
+        width = height if width is None else width
         canvas = np.zeros((height, width), np.uint8)
         across, down = width / OFFICIAL_SIZE, height / OFFICIAL_SIZE
         for left, top, right, bottom in self.boxes:

@@ -170,7 +170,7 @@ def load_estimator(name: str, estimator: str | None = None, device: str = "auto"
     known = profile(name).estimators | profile(name).inpainting
     if not known:
         raise ValueError(f"no estimator of the profile '{name}' is published; it can only sample: use another profile.")
-    estimator = estimator or next(iter(known))
+    estimator = next(iter(known)) if estimator is None else estimator
     if estimator not in known:
         raise ValueError(
             f"the profile '{name}' has no estimator '{estimator}'; {', '.join(known)} are accepted: choose one."
@@ -216,8 +216,17 @@ def resolve_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _dtype(name: str) -> torch.dtype:
-    known = {"auto": torch.float32, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+def dtype_name(name: str) -> str:
+    """The type that a name means, itself but for "auto": "float32", as in the official code.
+
+    Raises:
+        ValueError: another name.
+    """
+    known = ("auto", "float32", "float16", "bfloat16")
     if name not in known:
         raise ValueError(f"the dtype '{name}' is unknown; {', '.join(known)} are accepted: choose one.")
-    return known[name]
+    return "float32" if name == "auto" else name
+
+
+def _dtype(name: str) -> torch.dtype:
+    return getattr(torch, dtype_name(name))

@@ -60,7 +60,7 @@ def table(
     definitions.columns(number, options.metrics)
     runner = Runner(output, device, dtype, batch, reference)
     found = datasets(number, data, output / "data", profile, limit, scale)
-    alone = partial(samples, output / "data", limit, profile, steps, runner.device, dtype)
+    alone = partial(samples, output / "data", limit, profile, steps, runner.device, runner.dtype)
     result = build.build(number, found, alone, runner, options, paired)
     if runner.state.is_main_process:
         paths = render.write(result, output)

@@ -75,7 +75,7 @@ class Table:
 
     Attributes:
         number: "I" to "XI".
-        caption: in our words.
+        caption: in our words; it names no data, for what is measured under it may be of other data.
         setting: what its DifFace rows were made with.
         columns: in the paper's order.
         blocks: in the paper's order; one, without a name, in most tables.
@@ -135,6 +135,13 @@ def value(number: str, method: str, column: str, block: str | None = None) -> fl
     rows = {row.method: row.values for row in blocks[block].rows}
     _check(method, rows, f"table {number} has no method")
     return rows[method][names.index(column)]
+
+
+def place(printed: Table, block: Block) -> str:
+    """What a block's numbers are of: its kind or scale and the data set, or the data set alone where that is its name."""
+    data = printed.setting.data
+    named = [block.name, None if block.name and data and block.name in data else data]
+    return ", ".join(filter(None, named)) or "data not stated"
 
 
 def _check(name: str | None, known: Iterable[str | None], complaint: str) -> None:

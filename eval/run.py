@@ -1,8 +1,10 @@
 """Restore a data set with each setting, score the pictures, keep everything on disk: what is there is never done twice.
 
     ROOT/restored/DATASET/SETTING-DIGEST/NAME.png   and config.json: all that the pictures depend on
-    ROOT/scores/DATASET/SETTING-DIGEST/METRIC.csv   name, value of every picture, or one line for the whole set
-    (METRIC-VERSION-to-DIGEST where it has a version, and where the faces of a folder are its reference)
+    ROOT/scores/DATASET/SETTING-DIGEST/METRIC.csv   name, value of every picture
+    (METRIC-VERSION-to-DIGEST where it has a version, and where the faces of a folder are its reference; a distance between
+    sets is DISTANCE-each.csv: a line for the whole set, then what it is without each picture)
+    ROOT/features/DATASET/SETTING-DIGEST/NETWORK.npy   and reference/NETWORK-DIGEST.npy: what distances are made of
 
 Under `accelerate launch` the work is split between the processes; each picture is made by exactly one of them. Pictures
 are made in fixed batches, so that neither the number of processes nor a killed run changes what stands in a batch.
@@ -12,25 +14,27 @@ import hashlib
 import json
 import platform
 import re
+import subprocess
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
+from PIL import Image
 from rich.progress import track
 
-from difface import images
+from difface import images, profiles
 from difface.files import whole_file
 from difface.masks import read_mask
-from difface.metrics import FID, measure
-from difface.metrics.base import Metric, PairMetric, SetMetric
-from difface.metrics.frechet import FrechetDistance
+from difface.metrics import FID, KernelDistance, measure
+from difface.metrics.base import ImageMetric, Metric, PairMetric, SetMetric
 from difface.weights import CATALOG, WeightError, WeightMissing
 from eval.datasets import Dataset, Item, ffhq_statistics, generator_of
 from eval.metrics import METRICS, HolePSNR
@@ -59,10 +63,12 @@ class Scores:
     Attributes:
         values: name -> score; a single `WHOLE_SET` for a distance between sets; empty when there is a `reason`.
         reason: why there are none, in a line.
+        without: of a distance between sets: name of each picture -> the distance without it.
     """
 
     values: dict[str, float]
     reason: str | None = None
+    without: dict[str, float] = field(default_factory=dict)
 
 
 class Runner:
@@ -73,28 +79,61 @@ class Runner:
         device, dtype: of the networks, as in `difface.profiles.load`.
         batch: pictures through the networks at once; part of what a result depends on, in the last digits.
         reference: folder of faces that distances between sets refer to; None: the truth of the data set itself.
+
+    Raises:
+        difface.images.ImageError: the reference is not there or holds no picture.
+        ValueError: an unknown type or device.
     """
 
     def __init__(
         self, root: Path, device: str = "auto", dtype: str = "auto", batch: int = 8, reference: Path | None = None
     ):
-        self.root, self.device, self.dtype, self.batch, self.reference = root, device, dtype, batch, reference
+        self.root, self.device, self.batch, self.reference = root, device, batch, reference
+        self.dtype = profiles.dtype_name(dtype)
+        self._faces = images.find([reference]) if reference else []
         self.state = PartialState(cpu=device == "cpu", timeout=PATIENCE)
         if self.device == "auto":
             self.device = str(self.state.device)
         self.scoring_device = "cpu" if self._device_type == "mps" else self.device  # MPS has no float64
 
     def evaluate(self, dataset: Dataset, methods: list[Method], metrics: list[str]) -> None:
-        """Restore and score whatever is not there yet, with all processes; returns when all are done."""
+        """Restore and score whatever is not there yet, with all processes; returns when all are done.
+
+        Raises:
+            ValueError: as `check`, before anything is restored.
+        """
+        self.check(dataset, methods, metrics)
         for method in methods:
             if isinstance(method, Setting):
                 self._restore(dataset, method)
         self.state.wait_for_everyone()
-        # Metric by metric: its network is loaded once. Two processes never share a metric, so neither does a reference.
-        for metric in metrics[self.state.process_index :: self.state.num_processes]:
-            for method in methods:
-                self._score(dataset, method, metric)
+        # Metric by metric: its network is loaded once. Two processes never share a family, so neither do features.
+        families: dict[str, list[str]] = {}
+        for metric in metrics:
+            families.setdefault(METRICS[metric]().family, []).append(metric)
+        for family in list(families.values())[self.state.process_index :: self.state.num_processes]:
+            for metric in family:
+                for method in methods:
+                    self._score(dataset, method, metric)
         self.state.wait_for_everyone()
+
+    def check(self, dataset: Dataset, methods: list[Method], metrics: list[str]) -> None:
+        """Refuse what scoring would stop at, by looking at the files: nothing is restored or scored.
+
+        Raises:
+            ValueError: another method's folder lacks a picture, or a picture or one of the reference has another size.
+        """
+        if metrics:
+            files = [self.pictures(dataset, method) for method in methods if isinstance(method, FolderMethod)]
+            for file in (folder / f"{item.name}.png" for folder in files for item in dataset.items):
+                if not file.exists():
+                    raise ValueError(
+                        f"{file.parent} has no {file.name}; one PNG for each of the {len(dataset.items)} inputs is accepted."
+                    )
+                _check_size(file, dataset.size)
+        if any(self._referred(METRICS[metric]()) for metric in metrics):
+            for file in self._faces:
+                _check_size(file, dataset.size)
 
     def pictures(self, dataset: Dataset, method: Method) -> Path:
         """The folder of a method's pictures."""
@@ -108,7 +147,10 @@ class Runner:
         if not path.exists():
             return Scores({}, json.loads(path.with_suffix(".json").read_text())["reason"])
         table = pd.read_csv(path, dtype={"name": str}, float_precision="round_trip")
-        return Scores(dict(zip(table["name"], table["value"], strict=True)))
+        values = dict(zip(table["name"], table["value"], strict=True))
+        if WHOLE_SET not in values:
+            return Scores(values)
+        return Scores({WHOLE_SET: values.pop(WHOLE_SET)}, without=values)
 
     def runtime(self, dataset: Dataset, setting: Setting) -> float:
         """Median seconds for one picture, measured once and kept: the machine belongs to the number, the start rule does not.
@@ -169,25 +211,27 @@ class Runner:
         name = _versioned(scorer)
         if self._referred(scorer):
             name += f"-to-{self._reference_digest}"
+        if isinstance(scorer, SetMetric):
+            name += "-each"
         return self.root / "scores" / dataset.name / self._key(dataset, method) / f"{name}.csv"
 
     @cached_property
     def _reference_digest(self) -> str:
         """Stands for the reference folder and the state of its pictures: names, sizes and times of change."""
-        return _short([str(self.reference.resolve()), _states(images.find([self.reference]))])
+        return _short([str(self.reference.resolve()), _states(self._faces)])
 
     def told(self, metric: str) -> str:
         """What a reader of its numbers must know beside its name: the version of its weights, and whom a distance is to."""
         scorer = METRICS[metric]()
         version = f" ({scorer.version})" if scorer.version else ""
-        if not isinstance(scorer, FrechetDistance) or scorer.reference != "faces":
+        if not isinstance(scorer, SetMetric) or scorer.reference != "faces":
             return metric + version if version else ""
         own = "FFHQ" if isinstance(scorer, FID) else "the truth"
         return f"{metric}{version} refers to {self.reference.resolve().name if self.reference else own}"
 
     def _referred(self, scorer: Metric) -> bool:
         """Whether the metric compares with the faces of the reference folder."""
-        return self.reference is not None and isinstance(scorer, FrechetDistance) and scorer.reference == "faces"
+        return self.reference is not None and isinstance(scorer, SetMetric) and scorer.reference == "faces"
 
     def _score(self, dataset: Dataset, method: Method, metric: str) -> None:
         """Write the score file of one metric, or the reason why it cannot be."""
@@ -204,63 +248,91 @@ class Runner:
             pd.DataFrame({"name": values.keys(), "value": values.values()}).to_csv(temporary, index=False)
 
     def _values(self, dataset: Dataset, method: Method, metric: str) -> dict[str, float]:
+        """Name -> score, as `_score` writes it."""
         scorer = METRICS[metric]()
         if dataset.size < scorer.smallest:
             raise NotApplicable(f"takes sides from {scorer.smallest} pixels; {dataset.name} has {dataset.size}")
-        if isinstance(scorer, FrechetDistance):
-            self._refer(scorer, dataset)
-        elif isinstance(scorer, PairMetric) and any(item.hq is None for item in dataset.items):
+        if isinstance(scorer, SetMetric):
+            return self._distances(dataset, method, scorer)
+        if isinstance(scorer, ImageMetric) and scorer.parts:
+            return self._combined(dataset, method, scorer)
+        if isinstance(scorer, PairMetric) and any(item.hq is None for item in dataset.items):
             raise NotApplicable(f"{dataset.name} has no truth to compare with")
-        elif isinstance(scorer, HolePSNR) and any(item.mask is None for item in dataset.items):
+        if isinstance(scorer, HolePSNR) and any(item.mask is None for item in dataset.items):
             raise NotApplicable(f"{dataset.name} has no masks")
         for batch in self._track(self._batches(dataset.items), f"{metric} of {method.name}"):
-            restored = torch.stack([self._result(dataset, method, item) for item in batch]).to(self.scoring_device)
+            restored = self._read([self._result(dataset, method, item) for item in batch], dataset.size)
             if isinstance(scorer, PairMetric | HolePSNR):
-                truth = torch.stack([read(item.hq) for item in batch]).to(self.scoring_device)
+                truth = self._read([item.hq for item in batch], dataset.size)
             if isinstance(scorer, HolePSNR):
                 scorer.update(restored, truth, torch.cat([read_mask(item.mask) for item in batch]))
             elif isinstance(scorer, PairMetric):
                 scorer.update(restored, truth)
             else:
                 scorer.update(restored)
-        if isinstance(scorer, SetMetric):
-            return {WHOLE_SET: scorer.compute()}
         return dict(zip([item.name for item in dataset.items], scorer.values, strict=True))
 
-    def _refer(self, scorer: FrechetDistance, dataset: Dataset) -> None:
-        """Give a distance its reference: the reference folder, FFHQ's statistics or the truth; computed once and kept."""
+    def _combined(self, dataset: Dataset, method: Method, scorer: ImageMetric) -> dict[str, float]:
+        """The scores of a metric that is made of others: these are measured once, whichever is asked for first."""
+        parts = []
+        for part in scorer.parts:
+            self._score(dataset, method, part)
+            parts.append(self.scores(dataset, method, part))
+        if reasons := [part.reason for part in parts if part.reason]:
+            raise NotApplicable(reasons[0])
+        return {name: scorer.combined(*(part.values[name] for part in parts)) for name in parts[0].values}
+
+    def _distances(self, dataset: Dataset, method: Method, scorer: SetMetric) -> dict[str, float]:
+        """A distance between sets, and what it is without each picture."""
         if len(dataset.items) < 2:
             raise NotApplicable(f"a distance between sets takes two pictures or more; {dataset.name} has one")
+        self._refer(scorer, dataset)
+        path = self.root / "features" / dataset.name / self._key(dataset, method) / f"{_slug(scorer.family)}.npy"
+        files = [self._result(dataset, method, item) for item in dataset.items]
+        scorer.add(self._features(scorer, files, dataset.size, path))
+        names = [item.name for item in dataset.items]
+        return {WHOLE_SET: scorer.compute()} | dict(zip(names, scorer.without().tolist(), strict=True))
+
+    def _refer(self, scorer: SetMetric, dataset: Dataset) -> None:
+        """Give a distance its reference: the reference folder, FFHQ's statistics or the truth; features computed once and kept."""
         truth = [item.hq for item in dataset.items if item.hq]
-        if isinstance(scorer, FID) and scorer.reference == "faces" and not self.reference:
+        own = scorer.of if isinstance(scorer, KernelDistance) else scorer
+        if isinstance(own, FID) and own.reference == "faces" and not self.reference:
+            if own is not scorer:
+                raise NotApplicable(
+                    "takes pictures, no statistics of FFHQ: give a folder of real faces with --reference"
+                )
             try:
                 return scorer.load_reference(ffhq_statistics(dataset.size))
             except ValueError as problem:
                 raise NotApplicable(str(problem)) from None
-        if not (truth or self._referred(scorer)):
+        referred = self._referred(scorer)
+        if not (truth or referred):
             raise NotApplicable(f"{dataset.name} has no truth: give a folder of real faces with --reference")
-        of = self._reference_digest if self._referred(scorer) else _short(dataset.digest)
-        path = self.root / "reference" / f"{_versioned(scorer)}-{of}.npz"
+        of = self._reference_digest if referred else _short(dataset.digest)
+        path = self.root / "reference" / f"{_slug(scorer.family)}-{of}.npy"
+        scorer.add(self._features(scorer, self._faces if referred else truth, dataset.size, path), real=True)
+
+    def _features(self, scorer: SetMetric, files: list[Path], size: int, path: Path) -> np.ndarray:
+        """(n, d) of pictures of that size, computed once and kept in `path`."""
         if not path.exists():
-            files = images.find([self.reference]) if self._referred(scorer) else truth
-            for batch in self._track(self._batches(files), f"reference of {scorer.name}"):
-                faces = torch.stack([_of_size(read(file), dataset.size, file) for file in batch])
-                scorer.update(faces.to(self.scoring_device), real=True)
-            return scorer.save_reference(path)
-        scorer.load_reference(path)
+            parts = [
+                torch.as_tensor(scorer.features(self._read(batch, size))).float().cpu().numpy()
+                for batch in self._track(self._batches(files), f"features of {path.parent.name}")
+            ]
+            with whole_file(path) as temporary, temporary.open("wb") as stream:
+                np.save(stream, np.concatenate(parts))
+        return np.load(path)
 
-    def _result(self, dataset: Dataset, method: Method, item: Item) -> torch.Tensor:
-        """A restored picture.
+    def _result(self, dataset: Dataset, method: Method, item: Item) -> Path:
+        """Where a restored picture is."""
+        return self.pictures(dataset, method) / f"{item.name}.png"
 
-        Raises:
-            ValueError: another method's folder lacks it, or it has another size.
-        """
-        file = self.pictures(dataset, method) / f"{item.name}.png"
-        if not file.exists():
-            raise ValueError(
-                f"{file.parent} has no {file.name}; one PNG for each of the {len(dataset.items)} inputs is accepted."
-            )
-        return _of_size(read(file), dataset.size, file)
+    def _read(self, files: Sequence[Path], size: int) -> torch.Tensor:
+        """(B, 3, size, size) in [0, 1] where scores are made."""
+        for file in files:
+            _check_size(file, size)
+        return torch.stack([read(file) for file in files]).to(self.scoring_device)
 
     def _batches(self, items: Sequence) -> list[Sequence]:
         return [items[first : first + self.batch] for first in range(0, len(items), self.batch)]
@@ -275,15 +347,15 @@ def read(file: Path) -> torch.Tensor:
     return images.to_tensors(images.read(file))[0]
 
 
-def _of_size(picture: torch.Tensor, size: int, file: Path) -> torch.Tensor:
-    """The picture, if it is of that size.
+def _check_size(file: Path, size: int) -> None:
+    """Refuse a picture of another size, by its head.
 
     Raises:
-        ValueError: it is not.
+        ValueError: it has.
     """
-    if picture.shape[-2:] != (size, size):
-        raise ValueError(f"{file} is {picture.shape[2]}x{picture.shape[1]} pixels; {size}x{size} is accepted.")
-    return picture
+    with Image.open(file) as picture:
+        if picture.size != (size, size):
+            raise ValueError(f"{file} is {picture.width}x{picture.height} pixels; {size}x{size} is accepted.")
 
 
 def _write_json(path: Path, content: dict) -> None:
@@ -292,7 +364,21 @@ def _write_json(path: Path, content: dict) -> None:
 
 
 def _device_name(device: str) -> str:
-    return torch.cuda.get_device_name(device) if torch.device(device).type == "cuda" else platform.processor() or device
+    """The model of what computes."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return _cpu_name() if torch.device(device).type == "cpu" else platform.machine()
+
+
+def _cpu_name() -> str:
+    """The CPU's model where the system tells it, else its architecture."""
+    told = Path("/proc/cpuinfo")
+    if told.is_file() and (found := re.search(r"^model name\s*:\s*(\S.*)$", told.read_text(), re.MULTILINE)):
+        return found[1].strip()
+    if platform.system() == "Darwin":
+        asked = subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True)
+        return asked.stdout.strip() or platform.machine()
+    return platform.processor() or platform.machine()
 
 
 def _missing(problem: WeightMissing) -> str:

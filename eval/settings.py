@@ -10,9 +10,10 @@ from typing import Any
 import torch
 
 from difface import constraints, profiles
-from difface.chain import DEFAULT_ETA, DEFAULT_STEPS
+from difface.chain import DEFAULT_ETA, DEFAULT_STEPS, chain
 from difface.degradation import Degradation
 from difface.masks import Mask
+from difface.schedulers import build_scheduler
 from eval.datasets import BlockMeans, Grey, Known
 
 Restore = Callable[[torch.Tensor, list[torch.Generator], Sequence[Degradation | Known | None]], torch.Tensor]
@@ -87,6 +88,21 @@ class Setting:
         if self.agreement is None:  # as in the records from before there was one
             del fields["agreement"]
         return fields | {"weights": _digests(self)}
+
+    def check(self) -> None:
+        """Refuse a chain that cannot be, before any network is loaded.
+
+        Raises:
+            ValueError: N, the steps, eta or the start rule, as the pipeline refuses them.
+        """
+        if self.begin_index is not None:
+            chain(
+                build_scheduler(self.scheduler),
+                self.begin_index,
+                self.steps,
+                self.eta,
+                official_start=self.official_start,
+            )
 
     def method(self, device: str, dtype: str) -> Restore:
         """Load the networks and return the call that restores."""

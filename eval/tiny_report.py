@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from math import isnan
 from pathlib import Path
 
 import torch
@@ -11,15 +12,19 @@ from rich.progress import track
 from difface import images, profiles
 from difface.degradation import Degradation, degrade
 from difface.files import whole_file
-from difface.metrics import PSNR, SSIM, FrechetIdentity, IdentityAngle
+from difface.metrics import PSNR, SSIM, FrechetIdentity, IdentityAngle, KernelDistance
+from difface.metrics.base import SetMetric
 from difface.pipeline import DifFacePipeline
 from difface.schedulers import FAST_CALLS
 from eval.datasets import generator_of, noise_of
 from eval.prior_samples import sample_report
+from eval.tables import statistics
 
 LEVELS = {"middle": 4, "mild": 2, "severe": 8}
 """Level -> s of Eq. 17; sigma 1 pixel, delta 5 grey levels and JPEG quality 60 at all three."""
 BATCH = 25
+DEFINITIONS = f"SSIM {SSIM.version}; noise of NAME.png, answers of NAME; distances with errors"
+"""What numbers depend on beside weights and faces: when one of these changes, rows of before are measured again."""
 
 
 @dataclass(frozen=True)
@@ -79,21 +84,25 @@ def report(train: Path, test: Path, output: Path, limit: int | None = None, dtyp
         dtype: of the networks, see `difface.profiles.load`; the sampler's state is float32 in any case.
 
     Returns:
-        `key` (digest of weights, type and faces), `dtype`, `rows` (level, s, the setting, PSNR in dB, SSIM, ID angle in
-        degrees and FD identity) and `samples` (see `eval.prior_samples`).
+        `key` (digest of weights, type, faces and definitions), `dtype`, `rows` (level, s, the setting, PSNR in dB, SSIM, ID
+        angle in degrees, FD identity and KID identity, each with the jackknife's standard error over the test faces, `...
+        error`) and `samples` (see `eval.prior_samples`).
     """
+    dtype = profiles.dtype_name(dtype)
     known, files = images.find([train]), images.find([test])[:limit]
     done = _resumed(output, _fingerprint(known, files, dtype), dtype)
     truth = torch.cat([_read(file) for file in files])
-    reference = FrechetIdentity()
+    distances = (FrechetIdentity(), KernelDistance(FrechetIdentity()))
     for file in track(known, "reference"):
-        reference.update(_read(file), real=True)
+        vectors = distances[0].features(_read(file))
+        for distance in distances:
+            distance.add(vectors, real=True)
     levels = [(name, s, setting) for name, s in LEVELS.items() for setting in settings()]
     for level, s, setting in track([("untouched", 1, Setting()), *levels], "rows"):
         if any(row["level"] == level and row["setting"] == asdict(setting) for row in done["rows"]):
             continue
         answer = truth if level == "untouched" else _restored(truth, files, s, setting, dtype)
-        row = {"level": level, "s": s, "setting": asdict(setting)} | _scores(answer, truth, reference)
+        row = {"level": level, "s": s, "setting": asdict(setting)} | _scores(answer, truth, distances)
         done["rows"].append(row)
         _write(done, output)
     if not done["samples"]:
@@ -121,11 +130,11 @@ def _read(file: Path) -> torch.Tensor:
 
 
 def _fingerprint(known: list[Path], test: list[Path], dtype: str) -> str:
-    """Digest of the embedded weights, their type and the faces, by names and bytes."""
+    """Digest of the embedded weights, their type, the faces, by names and bytes, and what else a number depends on."""
     weights = [
         profiles.ASSETS / "tiny" / name / "diffusion_pytorch_model.safetensors" for name in ("srcnn", "swinir", "unet")
     ]
-    digest = hashlib.sha256(f"{dtype} {len(known)}".encode())
+    digest = hashlib.sha256(f"{dtype} {len(known)} {DEFINITIONS}".encode())
     for file in weights + known + test:
         digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()[:16]
@@ -159,15 +168,19 @@ def _pipeline(setting: Setting, dtype: str) -> DifFacePipeline:
     return pipeline
 
 
-def _scores(answer: torch.Tensor, truth: torch.Tensor, reference: FrechetIdentity) -> dict[str, float | None]:
+def _scores(answer: torch.Tensor, truth: torch.Tensor, distances: tuple[SetMetric, ...]) -> dict[str, float | None]:
     scores: dict[str, float | None] = {}
     for metric in (PSNR(), SSIM(), IdentityAngle()):
         metric.update(answer, truth)
         value = metric.compute()
         scores[metric.name] = value if value != float("inf") else None
-    reference.reset()
-    reference.update(answer)
-    scores[reference.name] = reference.compute()
+    vectors = distances[0].features(answer)
+    for distance in distances:
+        distance.reset()
+        distance.add(vectors)
+        without = dict(enumerate(distance.without().tolist()))
+        error = statistics.error(statistics.deviations(without))
+        scores |= {distance.name: distance.compute(), f"{distance.name} error": None if isnan(error) else error}
     return scores
 
 
@@ -177,16 +190,38 @@ def markdown(done: dict) -> str:
     rows, parts = sorted(done["rows"], key=lambda row: (row["s"], order.index(Setting(**row["setting"])))), []
     for level in dict.fromkeys(row["level"] for row in rows):
         chosen = [row for row in rows if row["level"] == level]
-        lines = [f"**{level}** (s = {chosen[0]['s']})", "", _HEAD, "| --- | --- | --- | --- | --- |"]
+        names = [name for name in _DISTANCES if name in chosen[0]]
+        head = ["PSNR (dB)", "SSIM", "ID angle (degrees)", *names]
+        lines = [
+            f"**{level}** (s = {chosen[0]['s']})",
+            "",
+            f"| | {' | '.join(head)} |",
+            "| --- " * (len(head) + 1) + "|",
+        ]
         for row in chosen:
             label = "untouched faces" if level == "untouched" else Setting(**row["setting"]).label
             psnr = "-" if row["PSNR"] is None else f"{row['PSNR']:.2f}"
-            lines.append(f"| {label} | {psnr} | {row['SSIM']:.3f} | {row['ID angle']:.1f} | {row['FD identity']:.1f} |")
+            cells = [
+                label,
+                psnr,
+                f"{row['SSIM']:.3f}",
+                f"{row['ID angle']:.1f}",
+                *(_distance(row, name) for name in names),
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
         parts.append("\n".join(lines))
     return "\n\n".join([*parts, _sample_lines(done["samples"])] if done["samples"] else parts)
 
 
-_HEAD = "| | PSNR (dB) | SSIM | ID angle (degrees) | FD identity |"
+_DISTANCES = {"FD identity": 1, "KID identity": 4}
+"""Distance -> decimals."""
+
+
+def _distance(row: dict, name: str) -> str:
+    """The number with its standard error, where there is one."""
+    error = row.get(f"{name} error")
+    text = f"{row[name]:.{_DISTANCES[name]}f}"
+    return text if error is None else f"{text} ± {error:.{_DISTANCES[name]}f}"
 
 
 def _sample_lines(samples: dict) -> str:

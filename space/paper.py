@@ -155,7 +155,7 @@ def table_html(number: str) -> str:
     else:
         parts.append(f"<p>{NOT_MEASURED}</p>")
     for block in printed.blocks:
-        place = block.name or printed.setting.data or "data not stated"
+        place = paper.place(printed, block)
         head = ["", *(_head(column) for column in printed.columns)]
         rows = [[row.method, *map(_number, row.values, (c.digits for c in printed.columns))] for row in block.rows]
         parts += [f"<p><b>Printed in the paper</b> ({_text(place)})</p>", _grid(head, rows)]

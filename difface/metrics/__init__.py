@@ -8,6 +8,7 @@ from difface.metrics.frechet import FrechetIdentity
 from difface.metrics.identity import IdentityAngle
 from difface.metrics.ids import IDS, IDSR50
 from difface.metrics.iqa import NIQE, NRQM, PI
+from difface.metrics.kid import KernelDistance
 from difface.metrics.lmd import LMD, LMD106
 from difface.metrics.lpips import LPIPS
 from difface.metrics.psnr import PSNR
@@ -27,9 +28,13 @@ METRICS = {
     "LMD": LMD,
     "LMD-106": LMD106,
     "FD identity": FrechetIdentity,
+    "KID identity": lambda: KernelDistance(FrechetIdentity()),
     "FD-prior": FDPrior,
+    "KID-prior": lambda: KernelDistance(FDPrior()),
     "FID-F": FID,
+    "KID-F": lambda: KernelDistance(FID()),
     "FID-G": partial(FID, "truth"),
+    "KID-G": lambda: KernelDistance(FID("truth")),
     "NIQE": NIQE,
     "NRQM": NRQM,
     "PI": PI,
@@ -53,6 +58,7 @@ __all__ = [
     "FDPrior",
     "FrechetIdentity",
     "IdentityAngle",
+    "KernelDistance",
     "RunTime",
     "measure",
 ]

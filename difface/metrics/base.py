@@ -28,6 +28,11 @@ class Metric(ABC):
         """What tells kept scores apart from those of other weights or another definition under the same name; "" if nothing."""
         return ""
 
+    @property
+    def family(self) -> str:
+        """Metrics of one family share what is slow: the features of a network, or the scores that one is made of."""
+        return self.name
+
     @abstractmethod
     def compute(self) -> float:
         """The number of a table, over everything added so far."""
@@ -81,7 +86,13 @@ class PairMetric(PerImageMetric):
 
 
 class ImageMetric(PerImageMetric):
-    """A score of each image alone, without a truth."""
+    """A score of each image alone, without a truth.
+
+    Attributes:
+        parts: names of metrics from whose scores `combined` makes this one's.
+    """
+
+    parts: ClassVar[tuple[str, ...]] = ()
 
     def update(self, restored: torch.Tensor) -> None:
         """Add images, (B, 3, H, W) in [0, 1]."""
@@ -93,12 +104,35 @@ class ImageMetric(PerImageMetric):
 
 
 class SetMetric(Metric):
-    """A distance between a set of images and a reference set; single images have no score."""
+    """A distance between the features of a set of images and those of a reference set; single images have no score.
+
+    Attributes:
+        reference: whose images are the reference: "faces", clean faces that are none of the test's, or "truth", the
+            ground truth of the scored set.
+    """
+
+    higher_is_better = False
+    reference: str = "faces"
 
     @abstractmethod
+    def features(self, images: torch.Tensor) -> torch.Tensor | np.ndarray:
+        """(B, 3, H, W) in [0, 1] -> (B, d)."""
+
     def update(self, images: torch.Tensor, real: bool = False) -> None:
         """Add images (B, 3, H, W) in [0, 1] to the reference (`real`) or to the scored set."""
+        self.add(torch.as_tensor(self.features(images)).cpu().numpy(), real)
+
+    @abstractmethod
+    def add(self, vectors: np.ndarray, real: bool = False) -> None:
+        """The same with their features, (B, d)."""
 
     @abstractmethod
     def reset(self) -> None:
         """Forget the scored set and keep the reference, so that one reference serves many sets."""
+
+    @abstractmethod
+    def without(self) -> np.ndarray:
+        """(n,) the distance of the scored set without each of its n images, in order, from the whole reference.
+
+        What a jackknife's error is made of; NaN for two images.
+        """

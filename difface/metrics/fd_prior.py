@@ -43,6 +43,11 @@ class FDPrior(FrechetDistance):
         """Digest of the embedded prior's weights; "" of a given one's."""
         return "" if self._given else _digest()
 
+    @property
+    def family(self) -> str:
+        """The prior, by its weights."""
+        return f"prior-{self.version}"
+
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """(B, 3, H, W) in [0, 1], resized to the prior's size (bilinear, antialiased) -> (B, channels)."""
         if self._encoder is None:

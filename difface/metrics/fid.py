@@ -31,6 +31,7 @@ class FID(FrechetDistance):
     """
 
     needs = (INCEPTION,)
+    family = "Inception"
 
     def __init__(self, reference: str = "faces", network: nn.Module | None = None):
         super().__init__()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import torch
 
@@ -77,6 +78,7 @@ class NIQE(ImageMetric):
     """`niqe` of each image, averaged."""
 
     name = "NIQE"
+    family = "PI"
     higher_is_better = False
     needs = (NIQE_PARAMETERS,)
     smallest = NIQE_SIDE
@@ -90,6 +92,7 @@ class NRQM(ImageMetric):
     """`nrqm` of each image, averaged."""
 
     name = "NRQM"
+    family = "PI"
     higher_is_better = True
     needs = (NRQM_FOREST,)
     smallest = NRQM_SIDE
@@ -113,6 +116,7 @@ class PI(ImageMetric):
     higher_is_better = False
     needs = (NIQE_PARAMETERS, NRQM_FOREST)
     smallest = max(NIQE_SIDE, NRQM_SIDE)
+    parts = ("NIQE", "NRQM")
 
     def __init__(self, niqe: Scorer = niqe, nrqm: Scorer = nrqm):
         super().__init__()
@@ -120,4 +124,9 @@ class PI(ImageMetric):
 
     def score(self, restored: torch.Tensor) -> torch.Tensor:
         """(B,)."""
-        return ((10 - self.nrqm(restored)) + self.niqe(restored)) / 2
+        return self.combined(nrqm=self.nrqm(restored), niqe=self.niqe(restored))
+
+    @staticmethod
+    def combined(niqe: Any, nrqm: Any) -> Any:
+        """The index of these scores, numbers or arrays."""
+        return ((10 - nrqm) + niqe) / 2

@@ -116,7 +116,7 @@ def train_estimator(
     if task not in TASKS:
         raise TrainingError(f"`task` must be one of {', '.join(TASKS)}; got {task!r}.")
     loss, able = TASKS[task]
-    architecture = architecture or able[0]
+    architecture = able[0] if architecture is None else architecture
     if architecture not in able:
         raise TrainingError(
             f"`architecture` must be one of {', '.join(able)} for the task '{task}'; got {architecture!r}."

@@ -45,8 +45,6 @@ def build(
     Raises:
         ValueError: an unknown source, too few or unfit pictures, or a folder that holds another dataset.
     """
-    if limit is not None and limit < 1:
-        raise ValueError(f"`limit` must be a number of pictures from 1; got {limit}.")
     faces = clean_faces(source, data, size, limit)
     plan = [(file, degradation) for file in faces.files[:limit]] if degradation else _on_grid(faces, size, limit, seed)
     description = {
@@ -100,8 +98,10 @@ class CleanFaces:
 
 def clean_faces(source: str | Path, data: Path | None, size: int, limit: int | None) -> CleanFaces:
     """The faces of a source; arguments and errors as for `build`."""
+    if limit is not None and limit < 1:
+        raise ValueError(f"`limit` must be a number of pictures from 1; got {limit}.")
     if source == "sampled":
-        files = sampled.files(limit or sampled.COUNT, size)
+        files = sampled.files(sampled.COUNT if limit is None else limit, size)
         return CleanFaces(
             "sampled", "sampled", "sampled from the embedded prior", files, sampled.read, sampled.version()
         )
@@ -135,7 +135,7 @@ def _on_grid(faces: CleanFaces, size: int, limit: int | None, seed: int) -> Plan
     """Every face with its cell of the grid."""
     every = grid(size)
     files = faces.files[: len(every)]
-    chosen = cells(size, min(limit or len(files), len(files)), seed)
+    chosen = cells(size, len(files) if limit is None else min(limit, len(files)), seed)
     if len(files) < len(every):
         return list(zip(files, chosen, strict=False))
     wanted = set(chosen)

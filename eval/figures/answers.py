@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from difface import profiles
 from eval.figures.faces import Faces
-from eval.figures.restoring import MakePipeline, restore
+from eval.figures.restoring import MakePipeline, restore, start_of
 from eval.figures.scores import PAIRS, Scorer, caption, known
 from eval.figures.sheet import Sheet
 from eval.figures.style import styled
@@ -47,7 +47,7 @@ def figure_11(
     if answers < 2:
         raise ValueError(f"`answers` must be 2 or more, for a spread; got {answers}.")
     faces, scorer = faces.first(shown), Scorer(known(metrics, PAIRS))
-    begin_index = begin_index or profiles.profile(profile).begin_index
+    begin_index = start_of(profile, begin_index)
     pipeline, rows = make(profile, estimator, "ddim"), []
     result = restore(pipeline, faces, begin_index, steps, answers=answers).images.unflatten(0, (-1, answers))
     spread = result.std(dim=1).mean(1)

@@ -12,7 +12,7 @@ from torch import Tensor
 from difface import profiles
 from difface.schedulers import FAST_CALLS
 from eval.figures.faces import Faces, read_results
-from eval.figures.restoring import MakePipeline, estimate, restore
+from eval.figures.restoring import MakePipeline, estimate, restore, start_of
 from eval.figures.scores import PAIRS, Scorer, caption, known
 from eval.figures.sheet import Sheet
 from eval.figures.style import styled
@@ -86,7 +86,7 @@ def _comparison(
     others: Mapping[str, Path] | None,
     metrics: Sequence[str] | None,
 ) -> tuple[Figure, pd.DataFrame]:
-    begin_index = begin_index or profiles.profile(profile).begin_index
+    begin_index = start_of(profile, begin_index)
     scorer, rows = Scorer(known(metrics, PAIRS)), []
     columns = {"input $y$": (faces.lq, 0)}
     for name, folder in (others or {}).items():

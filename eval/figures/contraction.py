@@ -10,7 +10,7 @@ from difface.chain import chain
 from difface.contraction import contraction
 from difface.weights import WeightMissing
 from eval.figures.faces import Faces
-from eval.figures.restoring import MakePipeline, estimate, restore
+from eval.figures.restoring import MakePipeline, estimate, restore, start_of
 from eval.figures.scores import reason
 from eval.figures.sheet import Sheet
 from eval.figures.style import BLUE, GREY, VERMILION, note, panels, styled
@@ -94,7 +94,7 @@ def figure_5(
         The sheet with bars of the norms; and for each face: `N`, `timestep` t of x_N, `error` = ||e||, `factor` =
         sqrt(abar_t), `contracted` = sqrt(abar_t) ||e|| and `kl` in nats (Eq. 12).
     """
-    begin_index = begin_index or profiles.profile(profile).begin_index
+    begin_index = start_of(profile, begin_index)
     pipeline = make(profile, estimator, "ddim")
     error, quantities = _errors(pipeline, faces), contraction(pipeline.scheduler)
     timestep = chain(pipeline.scheduler, begin_index, steps).noise_timestep

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from difface import profiles
 from eval.figures.faces import Faces
-from eval.figures.restoring import MakePipeline, restore
+from eval.figures.restoring import MakePipeline, restore, start_of
 from eval.figures.scores import PAIRS, Scorer, caption, known
 from eval.figures.sheet import Sheet
 from eval.figures.style import styled
@@ -41,7 +41,7 @@ def figure_8(
         The sheet; and for each face and eta the scores.
     """
     faces, scorer = faces.first(shown), Scorer(known(metrics, PAIRS))
-    begin_index = begin_index or profiles.profile(profile).begin_index
+    begin_index = start_of(profile, begin_index)
     pipeline, rows = make(profile, estimator, "ddim"), []
     sheet = Sheet(len(faces.names), 1 + len(etas) + (faces.hq is not None), faces.size, labels=False)
     sheet.columns_of(

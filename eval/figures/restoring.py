@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from difface import profiles
 from difface.chain import DEFAULT_ETA
 from difface.pipeline import DifFacePipeline
 from eval.figures.faces import Faces
@@ -49,6 +50,11 @@ def at(pipeline: DifFacePipeline, begin_index: int, estimator: nn.Module | None 
     quiet = DifFacePipeline(pipeline.unet, pipeline.scheduler, estimator or pipeline.estimator, begin_index)
     quiet.set_progress_bar_config(disable=True)
     return quiet
+
+
+def start_of(profile: str, begin_index: int | None) -> int:
+    """N, or the profile's where none is given."""
+    return profiles.profile(profile).begin_index if begin_index is None else begin_index
 
 
 def restore(

@@ -15,7 +15,7 @@ PAIRS = ("PSNR", "SSIM", "ID angle")
 """In the tables of comparison sheets by default: those that a single face has."""
 
 _UNITS = {"PSNR": "dB", "ID angle": "degrees", "IDS": "degrees", "IDS-r50": "degrees", "LMD": "px"}
-_NEVER_TRUTH = ("FID-F",)
+_NEVER_TRUTH = ("FID-F", "KID-F")
 
 
 def known(names: Sequence[str] | None, default: Sequence[str]) -> list[str]:
@@ -85,7 +85,7 @@ class Scorer:
             self._sets[name] = metric
             if name in _NEVER_TRUTH and reference is None:
                 raise ValueError(f"{name} is a distance to faces that are none of the test's; none were given")
-            if reference is None or getattr(metric, "reference", "faces") == "truth":
+            if reference is None or metric.reference == "truth":
                 reference = None if truth is None else [truth]
             for batch in reference or ():
                 metric.update(batch, real=True)

@@ -15,7 +15,7 @@ from torch import Tensor
 from difface import images, profiles
 from difface.degradation import Degradation, Ranges, degrade, grid
 from eval.figures.faces import Faces, noises, read_results
-from eval.figures.restoring import MakePipeline, estimate, restore
+from eval.figures.restoring import MakePipeline, estimate, restore, start_of
 from eval.figures.scores import CURVES, Scorer, axis_label, known
 from eval.figures.style import LINES, note, panels, styled
 
@@ -48,18 +48,20 @@ def figure_7b(
 
     Returns:
         The plots; and for each s and method the number of `faces` and the scores.
+
+    Raises:
+        ValueError: a folder of answers without a level, or a level without a face, before anything is restored.
     """
     scorer = Scorer(known(metrics, (*CURVES, "LPIPS")), faces.truth(), reference)
-    begin_index = begin_index or profiles.profile(profile).begin_index
+    begin_index = start_of(profile, begin_index)
+    given = {name: _answers(name, Path(folder), faces) for name, folder in (others or {}).items()}
     pipeline, rows, titles = make(profile, estimator, "ddim"), [], {}
     for s, level in track(levels(faces).items(), "Figure 7b"):
         answers = {
             f"DifFace, $N$ = {begin_index}": restore(pipeline, level, begin_index, steps).images,
             "$f(y)$ alone": estimate(pipeline, level),
         }
-        for name, folder in (others or {}).items():
-            if (Path(folder) / _folder(s)).is_dir():
-                answers[name] = read_results(Path(folder) / _folder(s), faces.names, faces.size)
+        answers |= {name: found[s] for name, found in given.items() if s in found}
         for title, answer in answers.items():
             method = title.replace("$", "")
             titles[method] = title
@@ -86,6 +88,17 @@ def levels(faces: Faces) -> dict[float, Faces]:
         parameters = [those[order[k % len(order)]] for k in range(len(faces.names))]
         result[s] = dataclasses.replace(faces, lq=degrade(faces.truth(), parameters, noises(faces.names)))
     return result
+
+
+def _answers(name: str, folder: Path, faces: Faces) -> dict[float, Tensor]:
+    """s -> another method's answers, of the levels that it has."""
+    there = {s: folder / _folder(s) for s in Ranges.nearest(faces.size).grid_scale if (folder / _folder(s)).is_dir()}
+    if not there:
+        raise ValueError(
+            f"the folder {folder} of '{name}' has no level; s_1, s_2, ... with a picture of each face are accepted: answer "
+            "the inputs that `python -m eval levels` writes."
+        )
+    return {s: read_results(level, faces.names, faces.size) for s, level in there.items()}
 
 
 def write_levels(faces: Faces, folder: Path) -> None:

@@ -14,7 +14,7 @@ from difface.chain import DEFAULT_ETA
 from eval.datasets import BlockMeans, noise_of
 from eval.datasets.degradations import worsen
 from eval.figures.faces import Faces, read_results
-from eval.figures.restoring import MakePipeline, at, estimate, restore
+from eval.figures.restoring import MakePipeline, at, estimate, restore, start_of
 from eval.figures.scores import PAIRS, Scorer, caption, known
 from eval.figures.sheet import Sheet
 from eval.figures.style import styled
@@ -55,7 +55,7 @@ def figure_14(
     """
     faces, scorer, rows = faces.first(shown), Scorer(known(metrics, PAIRS)), []
     truth, pipeline = faces.truth(), make(profile, estimator, "ddim")
-    begin_index = begin_index or profiles.profile(profile).begin_index
+    begin_index = start_of(profile, begin_index)
     count = len(faces.names)
     sheet = Sheet(count * len(scales), 5 + len(others or {}), faces.size, block=count)
     for block, scale in enumerate(scales):

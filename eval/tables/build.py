@@ -27,14 +27,16 @@ class Cell:
     Attributes:
         value: None where there is none.
         reason: why.
-        interval: 95 % bootstrap interval of a mean over pictures.
+        interval: 95 % interval, of a mean over pictures by bootstrap, of a distance between sets by jackknife.
         p: of the paired test against the first measured row.
+        moved: of a distance between sets, by each picture (`statistics.deviations`); None of anything else.
     """
 
     value: float | None = None
     reason: str | None = None
     interval: tuple[float, float] | None = None
     p: float | None = None
+    moved: statistics.Deviations | None = None
 
 
 @dataclass(frozen=True)
@@ -89,15 +91,18 @@ def build(
         The table; under several processes it is complete on each.
 
     Raises:
-        ValueError: a table that is not made here; settings that the pipeline refuses; a folder that lacks pictures.
+        ValueError: a table that is not made here; settings that the pipeline refuses; a folder that lacks pictures. All
+            before anything is restored.
     """
     printed = paper.table(number)
     rows, columns = definitions.rows(number, options), definitions.columns(number, options.metrics)
     scored = [name for name in columns if name in METRICS]
     blocks = []
     for name, dataset in datasets.items():
+        runner.check(dataset, _methods([_of_block(row, name) for row in rows]), scored)
+    for name, dataset in datasets.items():
         of_block = [_of_block(row, name) for row in rows]
-        methods = [row.method for row in of_block if isinstance(row.method, Setting | FolderMethod)]
+        methods = _methods(of_block)
         if scored:  # run times are of one picture: nothing else is restored for them
             runner.evaluate(dataset, methods, scored)
         lines = [_line(row, dataset, samples, runner, columns, number, name) for row in of_block]
@@ -106,18 +111,21 @@ def build(
         blocks.append(Block(name or dataset.name, dataset.label, tuple(lines)))
     if number in definitions.AVERAGE:
         blocks.append(_average(number, blocks, rows))
-    caption = definitions.caption(number, options.profile)
-    return Result(number, caption, tuple(columns), tuple(blocks), printed.notes, _made(rows, blocks, runner))
+    return Result(number, printed.caption, tuple(columns), tuple(blocks), printed.notes, _made(rows, blocks, runner))
 
 
 def _made(rows: list[Row], blocks: list[Block], runner: Runner) -> str:
     """Settings, type, batch, references and versions of the measured numbers in a line, without this machine's paths."""
     lines = [line for block in blocks for line in block.lines]
     measured = [name for name in lines[0].measured if any(line.measured[name].value is not None for line in lines)]
-    dtype = "float32" if runner.dtype == "auto" else runner.dtype
-    place = [f"dtype {dtype}", f"batch {runner.batch}", torch.device(runner.device).type]
+    place = [f"dtype {runner.dtype}", f"batch {runner.batch}", torch.device(runner.device).type]
     said = [runner.told(name) for name in measured if name in METRICS]
     return "; ".join(filter(None, [definitions.shared(rows), *place, *said]))
+
+
+def _methods(rows: list[Row]) -> list[Method]:
+    """Of the rows whose pictures are made or given."""
+    return [row.method for row in rows if isinstance(row.method, Setting | FolderMethod)]
 
 
 def _of_block(row: Row, block: str | None) -> Row:
@@ -133,9 +141,22 @@ def _average(number: str, blocks: list[Block], rows: list[Row]) -> Block:
         for column in blocks[0].lines[k].measured:
             parts = [block.lines[k].measured[column] for block in blocks]
             lacking = [part.reason for part in parts if part.value is None]
-            cells[column] = Cell(reason=lacking[0]) if lacking else Cell(float(np.mean([part.value for part in parts])))
+            cells[column] = Cell(reason=lacking[0]) if lacking else _mean_of(parts)
         lines.append(Line(row.label, cells, _printed(number, row.printed, name)))
     return Block(name, f"the plain mean of the {len(blocks)} kinds", tuple(lines))
+
+
+def _mean_of(parts: list[Cell]) -> Cell:
+    value = float(np.mean([part.value for part in parts]))
+    if any(part.moved is None for part in parts):
+        return Cell(value)
+    return _distance(value, statistics.mean_of([part.moved for part in parts]))
+
+
+def _distance(value: float, moved: statistics.Deviations) -> Cell:
+    """The cell of a distance between sets."""
+    half = statistics.SURE * statistics.error(moved)
+    return Cell(value, None, (value - half, value + half), moved=moved)
 
 
 def _line(
@@ -173,7 +194,7 @@ def _mean(scores: Scores, name: str) -> Cell:
     if scores.reason:
         return Cell(reason=f"{name}: {scores.reason}")
     if WHOLE_SET in scores.values:
-        return Cell(scores.values[WHOLE_SET])
+        return _distance(scores.values[WHOLE_SET], statistics.deviations(scores.without))
     metric, values = METRICS[name](), list(scores.values.values())
     return Cell(metric.mean(values), None, statistics.interval(np.array(metric.counted(values))))
 
@@ -199,12 +220,12 @@ def _parameters(method: Method, name: str) -> Cell:
 
 def _tested(lines: list[Line], rows: list[Row], dataset: Dataset, runner: Runner, scored: list[str]) -> list[Line]:
     """The lines with the p of a paired test against the first row that is measured on these pictures."""
-    measured = [row.method for row in rows if isinstance(row.method, Setting | FolderMethod)]
+    measured = _methods(rows)
     for name in scored:
         first = runner.scores(dataset, measured[0], name).values
         for row, line in zip(rows, lines, strict=True):
             cell = line.measured[name]
-            if row.method in measured[1:] and cell.interval:
+            if row.method in measured[1:] and cell.interval and cell.moved is None:
                 values = runner.scores(dataset, row.method, name).values
                 pairs = [(values[key], first[key]) for key in values]
                 line.measured[name] = Cell(cell.value, None, cell.interval, statistics.paired_p(*np.transpose(pairs)))

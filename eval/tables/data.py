@@ -43,10 +43,10 @@ def datasets(
                 "wider=DIR and one other are accepted: leave the rest out."
             )
         return dict(dataset(spec, folder, profile, limit, scale) for spec in specs)
-    if len(specs) > 1 or scale:
+    if len(specs) > 1 or scale is not None:
         raise ValueError(
             f"Table {number} is of known degradations: one --data and no --scale are accepted; got {', '.join(specs)}"
-            f"{f' and s = {scale:g}' if scale else ''}: leave the others out."
+            f"{'' if scale is None else f' and s = {scale:g}'}: leave the others out."
         )
     return {block: known(specs[0], folder, profile, limit, kind) for block, kind in KINDS[number].items()}
 
@@ -66,7 +66,7 @@ def known(spec: str, folder: Path, profile: str, limit: int | None, kind: str) -
     source, _, path = spec.partition("=")
     if (path and source != "celeba") or (spec != "sampled" and not Path(path or spec).is_dir()):
         raise ValueError(f"--data must be sampled, a folder of clean faces, or celeba=FOLDER here; got '{spec}'.")
-    target = folder / "-".join([source if path else Path(spec).name, str(size), f"{limit or 'all'}", kind])
+    target = folder / "-".join([source if path else Path(spec).name, str(size), _count(limit), kind])
     return build_known(
         source if path or spec == "sampled" else Path(spec), target, size, kind, data=Path(path), limit=limit
     )
@@ -96,14 +96,26 @@ def dataset(
     source = Path(path or spec)
     if (path and kind not in (*REAL_WORLD, "real", "celeba")) or (kind != "sampled" and not source.is_dir()):
         raise ValueError(f"--data must be sampled, a folder, or celeba|lfw|webphoto|wider|real=FOLDER; got '{spec}'.")
-    target = folder / "-".join([kind if path else source.name, str(size), f"{limit or 'all'}", f"s{scale or 'grid'}"])
+    target = folder / "-".join([kind if path else source.name, str(size), _count(limit), _level(scale)])
     if path and kind in (*REAL_WORLD, "real"):
+        if scale is not None:
+            raise ValueError(
+                f"--scale is for clean faces; got s = {scale:g} and {spec}, which is not degraded: leave one out."
+            )
         name = None if kind == "real" else kind
         return PAPER_BLOCKS.get(kind), build_real(source, target, size, name=name, limit=limit)
-    same = Degradation(scale, 1, 1, 0, 5, 60) if scale else None
+    same = None if scale is None else Degradation(scale, 1, 1, 0, 5, 60)
     if path and kind == "celeba":
         return None, build("celeba", target, size, data=source, limit=limit, degradation=same)
     return None, build("sampled" if spec == "sampled" else source, target, size, limit=limit, degradation=same)
+
+
+def _count(limit: int | None) -> str:
+    return "all" if limit is None else str(limit)
+
+
+def _level(scale: float | None) -> str:
+    return "sgrid" if scale is None else f"s{scale}"
 
 
 def samples(
@@ -128,8 +140,8 @@ def samples(
     Raises:
         ValueError: a number of steps that the chain does not take, or a folder that holds samples of another prior.
     """
-    chosen, count = profiles.profile(profile), limit or SAMPLES
-    name = f"samples-{profile}-{count}-steps{steps}-{dtype}"
+    chosen, count = profiles.profile(profile), SAMPLES if limit is None else limit
+    name = f"samples-{profile}-{count}-steps{steps}-{profiles.dtype_name(dtype)}"
     files = [Path(f"sample_{seed:04d}.png") for seed in range(count)]
     description = {
         "name": name,

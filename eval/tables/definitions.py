@@ -10,10 +10,10 @@ from eval.metrics import METRICS
 from eval.run import Method
 from eval.settings import Agreement, FolderMethod, Setting
 
-OFFLINE = ("ID angle", "FD-prior")
+OFFLINE = ("ID angle", "FD-prior", "KID-prior")
 """Columns beside the paper's own that the files at hand allow offline."""
 
-EXTRA = {"VI": ("PSNR in hole", "FD-prior"), "XI": ()}
+EXTRA = {"VI": ("PSNR in hole", "FD-prior", "KID-prior"), "XI": ()}
 """The same in the tables that have others."""
 
 KINDS: dict[str, dict[str | None, str]] = {
@@ -79,7 +79,7 @@ class Options:
             ValueError: the profile has no estimator that restores without a mask.
         """
         estimator = profiles.restoring_estimator(self.profile)
-        start = self.start or profiles.profile(self.profile).begin_index
+        start = profiles.profile(self.profile).begin_index if self.start is None else self.start
         return replace(Setting(self.profile, estimator, start, steps=self.steps), **changes)
 
 
@@ -98,14 +98,6 @@ def columns(number: str, metrics: Sequence[str] = ()) -> list[str]:
     return list(dict.fromkeys([*named, *offline, *metrics]))
 
 
-def caption(number: str, profile: str) -> str:
-    """What the table is, said otherwise where the faces stand in for natural pictures."""
-    printed = paper.table(number).caption
-    if number == "XI" and profile != "imagenet256-sr":
-        return f"faces, x4, in the place of: {printed}"
-    return printed
-
-
 def rows(number: str, options: Options) -> list[Row]:
     """The rows of a table.
 
@@ -114,11 +106,14 @@ def rows(number: str, options: Options) -> list[Row]:
         options: from the command line.
 
     Raises:
-        ValueError: a table that is not made here.
+        ValueError: a table that is not made here, or settings that the chain refuses.
     """
     if number not in TABLES:
         raise ValueError(f"table '{number}' is not made here; {', '.join(TABLES)} are accepted: choose one.")
     ours = TABLES[number](options)
+    for row in ours:
+        if isinstance(row.method, Setting):
+            row.method.check()
     return [*_peers(number, ours, options.folders), *ours]
 
 
@@ -171,7 +166,7 @@ def _inpainting(options: Options) -> list[Row]:
         lama = profiles.inpainting_estimator(options.profile)
     except ValueError as problem:
         return [Row("input (masked)", Setting()), Row("DifFace", None, "DifFace", str(problem))]
-    start = options.start or inpaint.START
+    start = inpaint.START if options.start is None else options.start
     ours = Setting(options.profile, lama, start, steps=options.steps, eta=inpaint.ETA, agreement=Agreement())
     return [
         Row("input (masked)", Setting()),

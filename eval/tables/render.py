@@ -10,9 +10,11 @@ import pandas as pd
 from difface.files import whole_file
 from eval import paper
 from eval.metrics import METRICS
+from eval.tables import statistics
 from eval.tables.build import Block, Cell, Result
 
 _DIGITS = {"SSIM": 3, "SSIM (RGB)": 3, "LPIPS": 3, "LPIPS-alex": 3, "LPIPS-squeeze": 3}
+_DIGITS |= dict.fromkeys(("KID identity", "KID-prior", "KID-F", "KID-G"), 4)
 """Decimals of measured columns; two elsewhere."""
 
 
@@ -94,10 +96,21 @@ def latex(result: Result) -> str:
 
 def _legend(block: Block) -> str:
     cells = [cell for line in block.lines for cell in line.measured.values()]
-    text = ". In brackets: 95 % bootstrap interval of the mean" if any(cell.interval for cell in cells) else ""
+    kinds = {cell.moved is None for cell in cells if cell.interval and not math.isnan(cell.interval[0])}
+    text = {
+        (True,): ". In brackets: 95 % bootstrap interval of the mean",
+        (False,): ". " + _JACKKNIFE,
+        (False, True): ". In brackets: 95 % bootstrap interval of a mean over pictures. " + _JACKKNIFE,
+    }.get(tuple(sorted(kinds)), "")
     if any(cell.p is not None for cell in cells):
         text += "; * differs from the first measured row, p < 0.05 (Wilcoxon signed-rank)"
     return text + "."
+
+
+_JACKKNIFE = (
+    "In the brackets of distances between sets: 95 % jackknife interval over the scored pictures, best and second best marked only "
+    "where the paired jackknife tells them from all rows behind them"
+)
 
 
 def markdown_grid(rows: list[list[str]]) -> str:
@@ -110,7 +123,7 @@ def _measured(result: Result, block: Block, marks: Marks) -> list[list[str]]:
     """Header and rows of the measured numbers; rows and columns without any are left to the reasons."""
     columns = [name for name in result.columns if any(line.measured[name].value is not None for line in block.lines)]
     lines = [line for line in block.lines if any(cell.value is not None for cell in line.measured.values())]
-    ranks = {name: _ranks({k: line.measured[name].value for k, line in enumerate(lines)}, name) for name in columns}
+    ranks = {name: _ranks({k: line.measured[name] for k, line in enumerate(lines)}, name) for name in columns}
     body = [
         [
             marks.escape(line.label),
@@ -136,19 +149,41 @@ def _printed(number: str, marks: Marks) -> list[tuple[str, list[list[str]]]]:
             for row in block.rows
         ]
         size = f", {table.setting.size} pixels" if table.setting.size else ""
-        title = (block.name or table.setting.data or "data not stated") + size
+        title = paper.place(table, block) + size
         result.append((title, [["", *(_head(column.name, marks) for column in table.columns)], *body]))
     return result
 
 
-def _ranks(values: dict[int, float | None], name: str) -> dict[int, int]:
-    """Row -> 0 for the best, 1 for the second best value of a column, where a direction is good; equal print, equal rank."""
+def _ranks(cells: dict[int, Cell], name: str) -> dict[int, int]:
+    """Row -> 0 for the best, 1 for the second best value of a column, where a direction is good; equal print, equal rank.
+
+    Of distances between sets only what is told from all rows behind it.
+    """
     better, digits = _better(name), _DIGITS.get(name, 2)
-    there = {k: round(value, digits) for k, value in values.items() if value is not None and not math.isnan(value)}
-    if better is None or len(set(there.values())) < 2:
+    there = {k: cell for k, cell in cells.items() if cell.value is not None and not math.isnan(cell.value)}
+    if better is not None and any(cell.moved is not None for cell in there.values()):
+        return _told_apart(there)
+    printed = {k: round(cell.value, digits) for k, cell in there.items()}
+    if better is None or len(set(printed.values())) < 2:
         return {}
-    order = sorted(set(there.values()), reverse=better)
-    return {k: order.index(value) for k, value in there.items() if order.index(value) < 2}
+    order = sorted(set(printed.values()), reverse=better)
+    return {k: order.index(value) for k, value in printed.items() if order.index(value) < 2}
+
+
+def _told_apart(cells: dict[int, Cell]) -> dict[int, int]:
+    """The ranks of distances: a row has its own if its difference to every row behind is more than 1.96 paired errors."""
+    order = sorted(cells, key=lambda k: cells[k].value)
+    ranks: dict[int, int] = {}
+    for rank, k in enumerate(order[:2]):
+        behind = [cells[other] for other in order[rank + 1 :]]
+        if not all(_differ(other, cells[k]) for other in behind) or (rank == 0 and not behind):
+            break  # without a best there is no second best
+        ranks[k] = rank
+    return ranks
+
+
+def _differ(a: Cell, b: Cell) -> bool:
+    return a.value - b.value > statistics.SURE * statistics.error_of_difference(a.moved or {}, b.moved or {})
 
 
 def _better(name: str) -> bool | None:

@@ -34,6 +34,21 @@ def test_one_scale_for_all(tmp_path, faces) -> None:
     assert (parameters.scale, parameters.sigma_x, parameters.noise, parameters.jpeg_quality) == (4, 1, 5, 60)
 
 
+def test_zero_is_no_default_and_a_scale_is_for_clean_faces(tmp_path, faces) -> None:
+    with pytest.raises(ValueError, match=r"`scale` must be .*; got 0"):
+        dataset(str(faces), tmp_path / "data", "tiny", 2, 0.0)
+    with pytest.raises(ValueError, match="no --scale are accepted; got sampled and s = 0"):
+        data.datasets("X", ["sampled"], tmp_path / "data", "tiny", None, 0.0)
+    with pytest.raises(ValueError, match="--scale is for clean faces; got s = 4 and real="):
+        dataset(f"real={faces}", tmp_path / "data", "tiny", None, 4.0)
+    for call in (
+        lambda: dataset(str(faces), tmp_path / "data", "tiny", 0, None),
+        lambda: data.known(str(faces), tmp_path / "data", "tiny", 0, "grey"),
+    ):
+        with pytest.raises(ValueError, match="`limit` must be a number of pictures from 1; got 0"):
+            call()
+
+
 def test_real_world_sets_stand_in_the_papers_blocks(tmp_path, faces, caplog) -> None:
     assert dataset(f"wider={faces}", tmp_path / "data", "tiny", None, None)[0] == "WIDER"
     assert "WIDER-Test has 970" in caplog.text

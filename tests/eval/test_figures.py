@@ -3,6 +3,7 @@
 import math
 import zlib
 from dataclasses import replace
+from inspect import signature
 
 import matplotlib
 import numpy as np
@@ -191,8 +192,16 @@ def test_figure_7b_draws_lines_from_folders(make, two, tmp_path):
     assert [text.get_text() for text in figure.axes[0].get_legend().texts][-1] == "copy"
 
     (tmp_path / "s_3" / "b.png").unlink()
-    with pytest.raises(images.ImageError, match="no picture of b"):
-        FIGURES["7b"](two, make, metrics=["PSNR"], steps=10, others={"copy": tmp_path})
+    (tmp_path / "empty").mkdir()
+    for folder, said in ((tmp_path, "no picture of b"), (tmp_path / "empty", "of 'copy' has no level; s_1, s_2")):
+        with pytest.raises(ValueError, match=said):  # before a network is loaded
+            FIGURES["7b"](two, lambda *_: pytest.fail("loaded"), metrics=["PSNR"], steps=10, others={"copy": folder})
+
+
+@pytest.mark.parametrize("name", [name for name in FIGURES if "begin_index" in signature(FIGURES[name]).parameters])
+def test_a_start_of_zero_is_refused_and_not_replaced(name, make, two):
+    with pytest.raises(ValueError, match="got 0"):
+        FIGURES[name](two, make, "tiny", begin_index=0, steps=10)
 
 
 def test_figure_9_takes_folders_and_10_needs_no_truth(make, two, tmp_path):

@@ -14,11 +14,11 @@ import torch
 from PIL import Image, ImageEnhance, ImageOps
 
 from difface import images, profiles
-from difface.metrics import FDPrior
+from difface.metrics import METRICS, FDPrior, RunTime, iqa
 from difface.weights import WeightMissing
 from eval import run
 from eval.cli import main
-from eval.datasets import build, generator_of
+from eval.datasets import build, build_real, generator_of
 from eval.run import WHOLE_SET, Runner
 from eval.settings import FolderMethod, Setting
 
@@ -161,7 +161,7 @@ def test_a_changed_reference_or_prior_is_noticed(tmp_path, dataset, faces, monke
 
 def test_keys_of_metrics_without_a_version_stay(tmp_path, dataset) -> None:
     runner = Runner(tmp_path / "out", "cpu")
-    for metric, name in (("SSIM (RGB)", "SSIM-RGB"), ("FD identity", "FD-identity"), ("IDS-r50", "IDS-r50")):
+    for metric, name in (("LPIPS", "LPIPS"), ("FD identity", "FD-identity-each"), ("IDS-r50", "IDS-r50")):
         assert runner._score_file(dataset, Setting(), metric).stem == name
 
 
@@ -169,10 +169,138 @@ def test_a_folder_of_pictures_is_a_method(tmp_path, dataset) -> None:
     runner, truth = Runner(tmp_path / "out", "cpu"), FolderMethod("truth", dataset.items[0].hq.parent)
     runner.evaluate(dataset, [truth], ["SSIM"])
     assert set(runner.scores(dataset, truth, "SSIM").values.values()) == {1.0}
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    with pytest.raises(ValueError, match=r"has no face_0.png; one PNG for each of the 5 inputs"):
-        runner.evaluate(dataset, [FolderMethod("empty", empty)], ["SSIM"])
+
+
+def test_what_cannot_be_scored_is_refused_before_anything_is_restored(
+    tmp_path, dataset, faces, astronaut_face, monkeypatch, capsys
+) -> None:
+    """An empty or incomplete folder of a method, pictures of another size, a missing, empty or unfit reference."""
+    monkeypatch.setattr(Setting, "method", lambda *_: pytest.fail("restored"))
+    for name in ("empty", "large", "none"):
+        (tmp_path / name).mkdir()
+    for item in dataset.items:
+        images.write(astronaut_face.resize((80, 80)), tmp_path / "large" / f"{item.name}.png")
+    given = ["table", "III", "--data", str(faces), "-o", str(tmp_path / "out"), "--device", "cpu"]
+    for options, said in (
+        (
+            ["--methods", f"peer={tmp_path / 'empty'}"],
+            "has no face_0.png; one PNG for each of the 5 inputs is accepted",
+        ),
+        (["--methods", f"peer={tmp_path / 'large'}"], "is 80x80 pixels; 64x64 is accepted"),
+        (["--reference", str(tmp_path / "nowhere")], "nowhere does not exist"),
+        (["--reference", str(tmp_path / "none")], "holds no picture"),
+        (["--reference", str(tmp_path / "large")], "is 80x80 pixels; 64x64 is accepted"),
+        (["--start", "0"], "got 0"),
+        (["--scale", "0"], "got 0.0"),
+        (["--steps", "7"], "divide"),
+        (["--dtype", "half"], "the dtype 'half' is unknown"),
+    ):
+        assert main([*given, *options]) == 2
+        error = capsys.readouterr().err
+        assert said in error and error.count("\n") == 1
+    assert not (tmp_path / "out" / "restored").exists() and not (tmp_path / "out" / "scores").exists()
+
+
+def test_a_block_that_cannot_be_scored_stops_the_blocks_before_it(tmp_path, faces, monkeypatch, capsys) -> None:
+    for kind in ("box", "irregular", "half"):
+        for file in faces.iterdir():
+            images.write(images.read(file), tmp_path / "peer" / kind / file.name)
+    (tmp_path / "peer" / "expand").mkdir()
+    monkeypatch.setattr(Setting, "method", lambda *_: pytest.fail("restored"))
+    given = ["table", "VI", "--data", str(faces), "--methods", f"peer={tmp_path / 'peer'}", "-o", str(tmp_path / "out")]
+    assert main(given) == 2 and f"{Path('expand')} has no face_0.png" in capsys.readouterr().err
+
+
+def test_a_run_s_key_has_its_type_and_one_name_for_it(tmp_path, dataset) -> None:
+    auto, full, half = (
+        Runner(tmp_path / "out", "cpu", dtype).pictures(dataset, FAST) for dtype in ("auto", "float32", "bfloat16")
+    )
+    assert auto == full != half
+
+
+def test_pictures_of_two_types_are_kept_apart(tmp_path, dataset) -> None:
+    found = []
+    for dtype in ("float32", "bfloat16"):
+        runner = Runner(tmp_path / "out", "cpu", dtype)
+        runner.evaluate(dataset, [FAST], ["PSNR"])
+        found.append(runner.scores(dataset, FAST, "PSNR").values)
+        config = json.loads((runner.pictures(dataset, FAST) / "config.json").read_text())
+        assert config["dtype"] == dtype
+    assert found[0] != found[1]
+
+
+def test_every_data_set_has_its_own_truth_as_reference(tmp_path, dataset, astronaut_face) -> None:
+    """Two sets in one folder of results; the distance of each is to its own truth, by the metric itself."""
+    for k in range(3):
+        images.write(ImageOps.invert(astronaut_face.rotate(20 * k)), tmp_path / "others" / f"other_{k}.png")
+    runner = Runner(tmp_path / "out", "cpu")
+    for one in (dataset, build(tmp_path / "others", tmp_path / "more", 64)):
+        runner.evaluate(one, [Setting()], ["FD-prior", "KID-prior"])
+        for name in ("FD-prior", "KID-prior"):
+            metric = METRICS[name]()
+            metric.update(torch.stack([run.read(item.hq) for item in one.items]), real=True)
+            metric.update(torch.stack([run.read(item.lq) for item in one.items]))
+            found = runner.scores(one, Setting(), name)
+            assert found.values == {WHOLE_SET: pytest.approx(metric.compute(), rel=1e-4)}
+            assert list(found.without) == [item.name for item in one.items]
+            assert list(found.without.values()) == pytest.approx(metric.without().tolist(), rel=1e-3, abs=1e-6)
+
+
+def test_distances_of_one_network_share_its_features(tmp_path, dataset, faces, monkeypatch) -> None:
+    seen: list[int] = []
+    features = FDPrior.features
+    monkeypatch.setattr(FDPrior, "features", lambda self, given: seen.append(len(given)) or features(self, given))
+    runner = Runner(tmp_path / "out", "cpu", reference=faces)
+    runner.evaluate(dataset, [Setting()], ["FD-prior", "KID-prior"])
+    assert sum(seen) == 5 + 5
+    Runner(tmp_path / "out", "cpu", reference=faces).evaluate(
+        dataset, [Setting(), Setting(estimator="srcnn")], ["KID-prior"]
+    )
+    assert sum(seen) == 5 + 5 + 5
+
+
+def test_kid_needs_the_pictures_of_its_reference(tmp_path, dataset) -> None:
+    runner = Runner(tmp_path / "out", "cpu")
+    runner.evaluate(dataset, [Setting()], ["KID-F"])
+    assert "give a folder of real faces with --reference" in runner.scores(dataset, Setting(), "KID-F").reason
+
+
+@pytest.mark.parametrize("order", [("NIQE", "NRQM", "PI"), ("PI", "NRQM", "NIQE")])
+def test_what_pi_is_made_of_is_measured_once(order, tmp_path, faces, astronaut_face, monkeypatch) -> None:
+    for k in range(2):
+        images.write(astronaut_face.resize((96, 96)).rotate(10 * k), tmp_path / "large" / f"{k}.png")
+    dataset, seen = build_real(tmp_path / "large", tmp_path / "set", 96), []
+
+    def measured(name, weights, given, smallest) -> torch.Tensor:
+        seen.extend([name] * len(given))
+        return given.flatten(1).mean(1) + (4 if name == "niqe" else 6)
+
+    monkeypatch.setattr(iqa, "_measured", measured)
+    runner = Runner(tmp_path / "out", "cpu", batch=1)
+    runner.evaluate(dataset, [Setting()], list(order))
+    assert sorted(seen) == ["niqe"] * 2 + ["nrqm"] * 2
+    niqe, nrqm, pi = (runner.scores(dataset, Setting(), name).values for name in ("NIQE", "NRQM", "PI"))
+    assert all(pi[name] == pytest.approx((10 - nrqm[name] + niqe[name]) / 2) for name in ("0", "1"))
+
+
+def test_the_run_time_is_kept_for_each_machine_and_number_of_threads(tmp_path, dataset, monkeypatch) -> None:
+    """The CPU's model, not the word cpu, stands in the file, and neither another model nor other threads read it."""
+    seconds = iter((1.0, 2.0, 3.0, 4.0))
+    monkeypatch.setattr(run, "measure", lambda *_, **__: RunTime(next(seconds), ()))
+    real = run._cpu_name()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists() and "model name" in cpuinfo.read_text():
+        assert real in cpuinfo.read_text() and real not in ("cpu", "")
+    runner, found = Runner(tmp_path / "out", "cpu"), []
+    for model, threads in ((real, 1), (real, 2), ("Other Model 3000", 2), (real, 1)):
+        monkeypatch.setattr(run, "_cpu_name", lambda model=model: model)
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        found.append(runner.runtime(dataset, FAST))
+    assert found == [1, 2, 3, 1]
+    kept = [json.loads(file.read_text()) for file in sorted((tmp_path / "out" / "runtime").iterdir())]
+    assert sorted((one["device"], one["threads"]) for one in kept) == sorted(
+        [(real, 1), (real, 2), ("Other Model 3000", 2)]
+    )
 
 
 def test_the_config_tells_what_the_pictures_depend_on(tmp_path, dataset) -> None:
@@ -201,7 +329,7 @@ def test_of_two_processes_one_measures_the_time(tmp_path, faces) -> None:
     few = ["table", "VIII", "--data", str(faces), "--limit", "2", "--steps", "20", "--device", "cpu"]
     done = subprocess.run([*launch, *few, "-o", str(tmp_path)], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
-    kept = sorted(file.name.split("-")[1] for file in (tmp_path / "runtime").glob("*-auto.json"))
+    kept = sorted(file.name.split("-")[1] for file in (tmp_path / "runtime").glob("*-float32.json"))
     assert kept == ["difface", "swinir"]
 
 
@@ -247,14 +375,14 @@ def test_tables_of_real_photos_on_the_embedded_models(number, tmp_path, faces) -
     text = (tmp_path / "out" / f"table_{number}.md").read_text()
     assert "profile tiny, N = 250, 10 steps, eta 0.5 where a row says nothing else; dtype float32; batch 8; cpu" in text
     assert (
-        re.search(r"FD-prior \(\w{10}\) refers to faces\.\n", text)
+        re.search(r"FD-prior \(\w{10}\) refers to faces; KID-prior \(\w{10}\) refers to faces[.;]", text)
         and "| SSIM (RGB) ↑ |" in text
         and str(tmp_path) not in text
     )
     if number == "V":
         assert "- NIQE: takes sides from 96 pixels; faces has 64" in text
         assert re.search(r"\| Diffusion \(samples of the prior\) \|.* \d+\.\d\d ", text)
-        assert len(list((tmp_path / "out" / "data").glob("samples-tiny-2-steps10-auto/lq/*.png"))) == 2
+        assert len(list((tmp_path / "out" / "data").glob("samples-tiny-2-steps10-float32/lq/*.png"))) == 2
 
 
 def test_the_run_time_stands_in_table_viii_and_is_kept(tmp_path, faces) -> None:

@@ -1,5 +1,6 @@
 """Tables: the rows are the paper's, the statistics are right, and the marks are where they belong."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from scipy import stats
 
 from difface.chain import chain
+from difface.metrics.frechet import distances_without, frechet_distance
 from difface.schedulers import build_scheduler
 from eval import paper
 from eval.run import Scores
@@ -78,6 +80,76 @@ def test_equal_print_is_marked_equally() -> None:
     lines = tuple(Line(str(k), {"PSNR": Cell(value)}, {}) for k, value in enumerate(values))
     text = render.markdown(Result("III", "caption", ("PSNR",), (Block("x", "3 faces", lines),), ()))
     assert text.count("| **20.00** |") == 2 and text.count("| _19.00_ |") == 1
+
+
+def test_the_jackknife_of_a_mean_is_its_standard_error() -> None:
+    values = np.random.default_rng(3).normal(size=30)
+    without = {str(k): np.delete(values, k).mean() for k in range(30)}
+    moved = statistics.deviations(without)
+    assert statistics.error(moved) == pytest.approx(stats.sem(values))
+    other = {str(k): np.delete(values + 0.1 * np.arange(30), k).mean() for k in range(30)}
+    expected = stats.sem(0.1 * np.arange(30))  # paired: what both share cancels
+    assert statistics.error_of_difference(statistics.deviations(other), moved) == pytest.approx(expected)
+    apart = {f"other {k}": value for k, value in other.items()}  # unpaired: the variances add up
+    expected = (stats.sem(values) ** 2 + stats.sem(values + 0.1 * np.arange(30)) ** 2) ** 0.5
+    assert statistics.error_of_difference(statistics.deviations(apart), moved) == pytest.approx(expected)
+    assert np.isnan(statistics.error({})) and np.isnan(statistics.error_of_difference(moved, {}))
+
+
+def test_the_jackknife_of_an_average_is_that_of_the_mean_distance() -> None:
+    first, second = (np.random.default_rng(k).normal(size=20) for k in (4, 5))
+    parts = [statistics.deviations({str(k): np.delete(v, k).mean() for k in range(20)}) for v in (first, second)]
+    assert statistics.error(statistics.mean_of(parts)) == pytest.approx(stats.sem((first + second) / 2))
+    assert statistics.mean_of([parts[0], {}]) == {}
+
+
+def test_the_error_is_the_spread_of_a_distance_over_draws_of_the_set() -> None:
+    """The Frechet distance of 60 vectors to a fixed reference, drawn anew many times."""
+    draw, spread, errors = np.random.default_rng(6), [], []
+    for _ in range(200):
+        vectors = draw.normal(0.2, 1.3, (60, 5))
+        moments = vectors.mean(0), np.cov(vectors, rowvar=False)
+        spread.append(frechet_distance(np.zeros(5), np.eye(5), *moments))
+        without = distances_without(np.zeros(5), np.eye(5), vectors)
+        errors.append(statistics.error(statistics.deviations(dict(enumerate(without)))))
+    assert np.mean(errors) == pytest.approx(np.std(spread), rel=0.15)
+
+
+def distances(*rows: tuple[float, list[float]]) -> str:
+    """The table of a column of distances: value, and how far each of some pictures moves it."""
+    lines = [
+        Line(str(k), {"FD-prior": build._distance(value, dict(enumerate(moved)))}, {})
+        for k, (value, moved) in enumerate(rows)
+    ]
+    return render.markdown(Result("III", "caption", ("FD-prior",), (Block("x", "3 faces", tuple(lines)),), ()))
+
+
+def test_a_distance_is_marked_only_where_it_is_told_from_those_behind() -> None:
+    alike = [2.0, -1.4, 0.1]  # an error of 2.4, the same pictures in both: their difference has none
+    text = distances((83.0, alike), (82.7, alike), (90.0, alike))
+    assert "| 1 | **82.70** (77.91 to 87.49) |" in text and "| 0 | _83.00_ (" in text and "| 2 | 90.00 (" in text
+    other = [-2.0, 1.4, 0.1]
+    text = distances((83.0, alike), (82.7, other), (120.0, alike))
+    assert "**" not in text.partition("**Measured**")[2].partition("**Printed")[0] and "| 1 | 82.70 (" in text
+    text = distances((60.0, alike), (82.7, other), (83.0, alike))
+    assert "| 0 | **60.00** (" in text and "_82.70_" not in text and "_83.00_" not in text
+    assert "95 % jackknife interval over the scored pictures" in text
+    assert "**" not in distances((60.0, []), (82.7, [])).partition("**Measured**")[2].partition("**Printed")[0]
+
+
+def test_no_caption_names_data() -> None:
+    """It stands over what was measured on other data; the printed numbers say theirs."""
+    for table in paper.tables().values():
+        named = re.split(r"[ ,-]+(?:Test|validation)?[ ,]*", table.setting.data or "")
+        assert not [name for name in filter(None, named) if name in table.caption]
+        for block in table.blocks:
+            assert (
+                not table.setting.data
+                or table.setting.data in paper.place(table, block)
+                or block.name in table.setting.data
+            )
+    printed = render.markdown(Result("VI", "caption", (), (), ()))
+    assert "**Printed in the paper** (Box, CelebA-HQ, 256 pixels)" in printed
 
 
 def test_mean_and_interval_are_of_the_same_angles() -> None:

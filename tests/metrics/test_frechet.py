@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import linalg
 
-from difface.metrics.frechet import FrechetDistance, Moments
+from difface.metrics.frechet import FrechetDistance, Moments, distances_without, frechet_distance
 
 
 class Blocks(FrechetDistance):
@@ -52,6 +52,31 @@ def test_moments_are_those_of_numpy_even_far_from_zero():
 @pytest.mark.parametrize("batch", [1, 7, 40])
 def test_it_is_the_formula_however_the_images_come(sets, batch):
     assert filled(*sets, batch).compute() == pytest.approx(by_scipy(*sets), abs=1e-9)
+
+
+@pytest.mark.parametrize(("count", "dimensions"), [(3, 2), (12, 40), (40, 12), (60, 60)])
+@pytest.mark.parametrize("scale", [1e-3, 1, 1e3])
+def test_the_distances_without_each_are_those_of_the_rest(count, dimensions, scale):
+    """Brute force: fewer vectors than dimensions, more, and as many; spreads that differ a thousandfold between axes."""
+    draw = np.random.default_rng(count)
+    spread = scale * np.geomspace(1, 1e-3, dimensions)
+    reference, vectors = (
+        draw.normal(0.3, 1, (2 * dimensions, dimensions)) * spread,
+        draw.gamma(2, 1, (count, dimensions)) * spread,
+    )
+    mean, cov = reference.mean(0), np.cov(reference, rowvar=False)
+    rest = [np.delete(vectors, k, 0) for k in range(count)]
+    expected = [frechet_distance(mean, cov, one.mean(0), np.cov(one, rowvar=False)) for one in rest]
+    assert np.allclose(distances_without(mean, cov, vectors), expected, rtol=1e-7, atol=1e-7 * scale**2)
+
+
+def test_a_metric_without_each_image_is_the_metric_of_the_rest(sets):
+    real, scored = sets
+    found = filled(real, scored).without()
+    for k in range(0, 30, 6):
+        rest = torch.cat([scored[:k], scored[k + 1 :]])
+        assert found[k] == pytest.approx(by_scipy(real, rest), abs=1e-7)
+    assert np.isnan(filled(real, scored[:2]).without()).tolist() == [True, True]
 
 
 def test_a_reset_keeps_the_reference(sets):

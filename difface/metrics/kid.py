@@ -1,0 +1,97 @@
+"""Kernel distance (Binkowski et al., 2018): the squared maximum mean discrepancy of features, without a small sample's bias."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from difface.metrics.base import SetMetric
+from difface.metrics.frechet import FrechetDistance
+
+BLOCK = 1024
+"""Vectors whose kernels are in memory at once."""
+
+
+class KernelDistance(SetMetric):
+    """KID on the features of a Frechet distance, with the kernel k(x, y) = (x . y / d + 1)^3 of the paper.
+
+    mean over i != j of k(x_i, x_j) + mean over i != j of k(y_i, y_j) - 2 mean k(x_i, y_j): its expectation does not depend on
+    the number of images, so that sets of several sizes compare, and it may come out below 0 for equal distributions. All pairs
+    are taken, where others take the mean over random subsets.
+
+    Args:
+        of: the Frechet distance whose features and kind of reference these are; its name with KID for FD or FID is this one's.
+    """
+
+    def __init__(self, of: FrechetDistance):
+        self.of, self.name, self.needs = of, "KID" + of.name.removeprefix("FD").removeprefix("FID"), of.needs
+        self.reference, self.smallest = of.reference, of.smallest
+        self._real: list[np.ndarray] = []
+        self._scored: list[np.ndarray] = []
+        self._among_real: float | None = None
+
+    @property
+    def version(self) -> str:
+        """That of the features' network."""
+        return self.of.version
+
+    @property
+    def family(self) -> str:
+        """The features' network."""
+        return self.of.family
+
+    def features(self, images: torch.Tensor) -> torch.Tensor | np.ndarray:
+        """(B, 3, H, W) in [0, 1] -> (B, d)."""
+        return self.of.features(images)
+
+    def add(self, vectors: np.ndarray, real: bool = False) -> None:
+        """Add the features of images, (B, d), to the reference (`real`) or to the scored set."""
+        (self._real if real else self._scored).append(vectors.astype(np.float32))
+        self._among_real = None if real else self._among_real
+
+    def reset(self) -> None:
+        """Forget the scored set."""
+        self._scored = []
+
+    def compute(self) -> float:
+        """The discrepancy.
+
+        Raises:
+            ValueError: a set has fewer than two images.
+        """
+        own, other, among = self._sums()
+        n = len(own)
+        return float(own.sum() / (n * (n - 1)) + among - 2 * other.mean())
+
+    def without(self) -> np.ndarray:
+        """(n,) the discrepancy without each of the n scored images in turn, NaN for two; errors as for `compute`."""
+        own, other, among = self._sums()
+        n = len(own)
+        if n < 3:
+            return np.full(n, np.nan)
+        return (own.sum() - 2 * own) / ((n - 1) * (n - 2)) + among - 2 * (other.sum() - other) / (n - 1)
+
+    def _sums(self) -> tuple[np.ndarray, np.ndarray, float]:
+        """For each scored image the sum of its kernels with the others, the mean with the reference's; the reference's own mean."""
+        real, scored = (np.concatenate(vectors or [np.zeros((0, 1))]) for vectors in (self._real, self._scored))
+        if min(len(real), len(scored)) < 2:
+            raise ValueError(
+                f"{self.name} needs two images in each set; got {len(real)} and {len(scored)}: add images."
+            )
+        if self._among_real is None:
+            self._among_real = _with_others(real).sum() / (len(real) * (len(real) - 1))
+        other = sum(kernels.sum(1) for kernels in _kernels(scored, real)) / len(real)
+        return _with_others(scored), other, self._among_real
+
+
+def _with_others(vectors: np.ndarray) -> np.ndarray:
+    """(n,) the sum of the kernels of each vector with the others."""
+    own = (np.square(vectors.astype(np.float64)).mean(1) + 1) ** 3
+    return sum(kernels.sum(1) for kernels in _kernels(vectors, vectors)) - own
+
+
+def _kernels(a: np.ndarray, b: np.ndarray) -> Iterator[np.ndarray]:
+    """(n, m), some columns at a time."""
+    a = a.astype(np.float64)
+    for first in range(0, len(b), BLOCK):
+        yield (a @ b[first : first + BLOCK].T.astype(np.float64) / a.shape[1] + 1) ** 3
