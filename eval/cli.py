@@ -244,7 +244,9 @@ def notebooks(
         list[str] | None, typer.Argument(metavar="[NAME...]", help="Without .ipynb; all by default.")
     ] = None,
     fast: Annotated[bool, typer.Option("--fast", help="With fewer images, and keep nothing: do they run?")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Execute nothing: has the code changed since it was?")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Execute nothing: have code or weights changed since?")
+    ] = False,
 ) -> None:
     """Execute the notebooks and keep them with their outputs."""
     from eval.notebooks import kept

@@ -3,12 +3,14 @@
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from difface import profiles
 from eval import notebooks as nb
 from eval.notebooks import kept
 
@@ -36,6 +38,25 @@ def test_clean(path):
 def test_runs_fast(path):
     ran = kept.execute(path, fast=True)
     assert all(cell.execution_count for cell in ran.cells if cell.cell_type == "code")
+
+
+@names
+def test_ran_on_the_shipped_weights(path):
+    folder = profiles.ASSETS / "tiny"
+    shipped = {
+        file.parent.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.glob("*/*.safetensors")
+    }
+    assert json.loads(path.read_text())["metadata"]["difface"]["weights_sha256"] == shipped
+
+
+def test_changed_weights_are_seen(tmp_path, monkeypatch):
+    assets = tmp_path / "assets"
+    shutil.copytree(profiles.ASSETS / "tiny", assets / "tiny", ignore=shutil.ignore_patterns("*.png", "*.md"))
+    monkeypatch.setattr(profiles, "ASSETS", assets)
+    assert kept.problems(NOTEBOOKS[0]) == []
+    with (assets / "tiny" / "lama" / "diffusion_pytorch_model.safetensors").open("ab") as file:
+        file.write(b"0")
+    assert "the weights have changed" in kept.problems(NOTEBOOKS[0])[0]
 
 
 def test_changed_code_is_seen(tmp_path):

@@ -1,7 +1,8 @@
-"""The kept notebooks: executed by nbclient, written whole with a digest of their code, and checked against it."""
+"""The kept notebooks: executed by nbclient, written whole with digests of their code and of the weights that they ran on, and checked against them."""
 
 import hashlib
 import os
+import re
 from pathlib import Path
 
 import nbformat
@@ -9,14 +10,17 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
+from difface import profiles
 from difface.files import whole_file
+from eval.settings import digest
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 LARGEST = 2_000_000
 """Bytes of a kept notebook."""
 TIMEOUT = 600
 """Seconds for a cell."""
-_KEY, _DIGEST = "difface", "code_sha256"
+_KEY, _CODE, _WEIGHTS = "difface", "code_sha256", "weights_sha256"
+_PROFILE = re.compile(r'^PROFILE = "([\w-]+)"', re.MULTILINE)
 _PLAIN_PROGRESS = "import rich; rich.reconfigure(stderr=True, force_jupyter=False)"
 """Run first in the kernel: nbclient cannot follow the output widgets that progress bars would use there."""
 _WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -45,6 +49,22 @@ def code_sha256(notebook: NotebookNode) -> str:
     return hashlib.sha256("\0".join(code).encode()).hexdigest()
 
 
+def weights_sha256(notebook: NotebookNode) -> dict[str, str]:
+    """Network -> SHA-256 of its weights, for all networks of the profile that the notebook's line `PROFILE = "..."` names.
+
+    Raises:
+        ValueError: there is no such line, or no such profile.
+        difface.weights.WeightMissing: the profile's weights are not here.
+    """
+    found = [_PROFILE.search(cell.source) for cell in notebook.cells if cell.cell_type == "code"]
+    names = [match[1] for match in found if match]
+    if len(names) != 1:
+        raise ValueError(f'a notebook has one line PROFILE = "..."; this one has {len(names)}: write one.')
+    chosen = profiles.profile(names[0])
+    networks = {"unet": chosen.unet} | chosen.estimators | chosen.inpainting
+    return {name: digest(folder()) for name, folder in sorted(networks.items())}
+
+
 def execute(path: Path, fast: bool = False) -> NotebookNode:
     """Run a notebook from top to bottom in its folder; the file is left as it is.
 
@@ -53,7 +73,7 @@ def execute(path: Path, fast: bool = False) -> NotebookNode:
         fast: with fewer images (`DIFFACE_FAST=1`).
 
     Returns:
-        It with its outputs, without progress bars, warnings and widgets' views, and with the digest of its code.
+        It with its outputs, without progress bars, warnings and widgets' views, and with the digests of its code and weights.
 
     Raises:
         ValueError: a cell failed.
@@ -72,7 +92,7 @@ def execute(path: Path, fast: bool = False) -> NotebookNode:
     except CellExecutionError as error:
         raise ValueError(f"{path.name} failed with {error.ename}: {error.evalue}") from None
     clean(notebook)
-    notebook.metadata[_KEY] = {_DIGEST: code_sha256(notebook)}
+    notebook.metadata[_KEY] = {_CODE: code_sha256(notebook), _WEIGHTS: weights_sha256(notebook)}
     return notebook
 
 
@@ -110,12 +130,13 @@ def keep(path: Path) -> None:
 
 
 def problems(path: Path) -> list[str]:
-    """What is wrong with a kept notebook, a line each: code that changed since it ran, cells not run, errors, size."""
+    """What is wrong with a kept notebook, a line each: code or weights that changed since it ran, cells not run, errors, size."""
     notebook, found = read(path), []
-    if notebook.metadata.get(_KEY, {}).get(_DIGEST) != code_sha256(notebook):
-        found.append(
-            f"{path.name}: the code has changed since it was executed: run `python -m eval notebooks {path.stem}`."
-        )
+    stored, again = notebook.metadata.get(_KEY, {}), f"run `python -m eval notebooks {path.stem}`."
+    if stored.get(_CODE) != code_sha256(notebook):
+        found.append(f"{path.name}: the code has changed since it was executed: {again}")
+    elif stored.get(_WEIGHTS) != weights_sha256(notebook):
+        found.append(f"{path.name}: the weights have changed since it was executed: {again}")
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     if any(cell.execution_count is None for cell in code):
         found.append(f"{path.name}: some cells have not been executed.")
