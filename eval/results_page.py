@@ -84,7 +84,7 @@ def front_table(report: dict) -> str:
     body = []
     for key, name in names.items():
         psnr = "-" if rows[key]["PSNR"] is None else f"{rows[key]['PSNR']:.2f}"
-        body.append([name, psnr, f"{rows[key]['ID angle']:.1f}", f"{rows[key]['FD identity']:.1f}"])
+        body.append([name, psnr, f"{rows[key]['ID angle']:.1f}", tiny_report.distance(rows[key], "FD identity")])
     return markdown_grid([["", "PSNR ↑ (dB)", "ID angle ↓ (degrees)", "FD identity ↓"], *body])
 
 

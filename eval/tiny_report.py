@@ -206,7 +206,7 @@ def markdown(done: dict) -> str:
                 psnr,
                 f"{row['SSIM']:.3f}",
                 f"{row['ID angle']:.1f}",
-                *(_distance(row, name) for name in names),
+                *(distance(row, name) for name in names),
             ]
             lines.append(f"| {' | '.join(cells)} |")
         parts.append("\n".join(lines))
@@ -217,7 +217,7 @@ _DISTANCES = {"FD identity": 1, "KID identity": 4}
 """Distance -> decimals."""
 
 
-def _distance(row: dict, name: str) -> str:
+def distance(row: dict, name: str) -> str:
     """The number with its standard error, where there is one."""
     error = row.get(f"{name} error")
     text = f"{row[name]:.{_DISTANCES[name]}f}"

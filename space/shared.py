@@ -85,7 +85,7 @@ def pipeline_for(
     place = str(profiles.resolve_device(device))  # so that "auto" and its device share the networks
     with _loading:
         networks = _unet(profile, place), build_scheduler(scheduler), _estimator(profile, estimator, place)
-    pipeline = DifFacePipeline(*networks, begin_index=start or profiles.profile(profile).begin_index)
+    pipeline = DifFacePipeline(*networks, begin_index=profiles.profile(profile).begin_index if start is None else start)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
