@@ -444,16 +444,15 @@ def align(
     ] = False,
 ) -> None:
     """Cut the largest face of each photo out, aligned by the FFHQ template; photos without a face are reported."""
-    from difface import faces, images
+    from difface import detection, faces, images
 
     files = images.find(inputs)
     _check_targets(files, output)
-    if (detector := faces.detector_name()) != "SCRFD":
-        typer.echo(f"note: faces are found by the {detector}: cut by boxes, not turned upright.", err=True)
+    typer.echo(f"note: faces are found by {detection.detector_name()}.", err=True)
 
     def work(group: list[Path], pictures: list) -> None:
         face = faces.largest(faces.find_faces(pictures[0]))
-        images.write(faces.align(pictures[0], face.anchors, size, margin), output / f"{group[0].stem}.png")
+        images.write(faces.align(pictures[0], face.points, size, margin), output / f"{group[0].stem}.png")
 
     _each(files, work)
 

@@ -1,37 +1,19 @@
 """Faces in photos: find them, align them by five points as FFHQ is aligned, paste them back."""
 
 from dataclasses import dataclass
-from math import ceil
 
 import cv2
 import numpy as np
 from PIL import Image
 from skimage.transform import SimilarityTransform
 
-from difface import detection, weights
+from difface import detection
 from difface.images import ImageError, to_rgb
-
-FFHQ_TEMPLATE = (
-    np.array(
-        [
-            [192.98138, 239.94708],
-            [318.90277, 240.1936],
-            [256.63416, 314.01935],
-            [201.26117, 371.41043],
-            [313.08905, 371.15118],
-        ]
-    )
-    / 512
-)
-"""Left eye, right eye, nose tip and mouth corners (left and right as seen in the picture) in an aligned face of side 1."""
+from difface.search import search
+from difface.template import FFHQ_TEMPLATE, resized, turn_of, warp
 
 JITTER_SCALE, JITTER_ANGLE, JITTER_SHIFT = 0.025, 0.025, 0.012
 """Standard deviations of `jittered`: of 1, in radians, and of the aligned square's side: slight, so that samples do not show it."""
-
-BOX_SIDE, BOX_SHIFT = 1.55, (0.0, -0.07)
-"""Side of the FFHQ square, and its centre relative to that of the box (x, y), in widths of an LBP box. Medians over 362 training
-portraits against the squares of SCRFD's points: sides 1.563 and (mirrored portraits) 1.541, quartiles 1.48 to 1.63; shifts in
-y -0.070 and -0.071; in x -0.034 and 0.011, without a side that it prefers, hence 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +22,7 @@ class Face:
 
     Attributes:
         box: left, top, right, bottom.
-        points: (5, 2) in the order of `FFHQ_TEMPLATE`; None from the LBP cascade, which finds boxes only.
+        points: (5, 2) in the order of `FFHQ_TEMPLATE`; None where no orientation agrees on which way is up.
         score: the detector's confidence in [0, 1].
     """
 
@@ -49,61 +31,62 @@ class Face:
     score: float
 
     @property
-    def anchors(self) -> np.ndarray:
-        """(5, 2), what is aligned: the points, or where an upright face in this box would have them."""
-        if self.points is not None:
-            return self.points
-        left, top, right, bottom = self.box
-        width = right - left
-        centre = np.array([left + right, top + bottom]) / 2 + np.multiply(BOX_SHIFT, width)
-        return centre + (FFHQ_TEMPLATE - 0.5) * BOX_SIDE * width
+    def side(self) -> float:
+        """Side of the face's aligned square, in pixels of the photo; of its box, where there are no points."""
+        if self.points is None:
+            return max(self.box[2] - self.box[0], self.box[3] - self.box[1])
+        return 1 / SimilarityTransform.from_estimate(self.points, FFHQ_TEMPLATE).scale
 
     @property
-    def side(self) -> float:
-        """Side of the face's aligned square, in pixels of the photo."""
-        return 1 / SimilarityTransform.from_estimate(self.anchors, FFHQ_TEMPLATE).scale
-
-
-def detector_name() -> str:
-    """Which detector `find_faces` uses now: "SCRFD" where its weights are, else "LBP cascade"."""
-    try:
-        weights.find_any(*detection.SCRFD)
-    except weights.WeightMissing:
-        return "LBP cascade"
-    return "SCRFD"
+    def turn(self) -> float | None:
+        """By how many degrees the face is turned clockwise from upright, in (-180, 180]; None where it is not known."""
+        return None if self.points is None else turn_of(self.points)
 
 
 def find_faces(image: Image.Image, threshold: float = 0.5) -> list[Face]:
-    """All faces of a photo, from left to right (by the centres of their boxes), by the detector that `detector_name` names.
+    """All faces of a photo, however they are turned, in reading order, by the detector that `difface.detection` names.
 
     Args:
         image: a photo; small ones are enlarged for the detector, large ones are seen in tiles.
         threshold: least confidence in [0, 1].
 
     Raises:
-        difface.weights.WeightRefused: SCRFD's file is there, but is not what it should be.
+        difface.weights.WeightError: SCRFD's file is there, but is not what it should be; or there is no detector at all.
     """
-    photo = np.asarray(to_rgb(image))
-    if detector_name() == "SCRFD":
-        boxes, scores, points = detection.scrfd(photo, threshold)
-    else:
-        boxes, scores = detection.lbp(photo, threshold)
-        points = [None] * len(boxes)
+    boxes, scores, points = search(np.asarray(to_rgb(image)), detection.detector(), threshold)
     found = [
-        Face(tuple(map(float, box)), five, float(score)) for box, five, score in zip(boxes, points, scores, strict=True)
+        Face(tuple(map(float, box)), None if np.isnan(five).any() else five, float(score))
+        for box, five, score in zip(boxes, points, scores, strict=True)
     ]
-    return sorted(found, key=lambda face: (face.box[0] + face.box[2], face.box[1] + face.box[3]))
+    return in_reading_order(found)
+
+
+def in_reading_order(found: list[Face]) -> list[Face]:
+    """Faces row by row from the top, each row from the left: a face whose centre is above the bottom of the highest that is left
+    belongs to its row."""
+    left, ordered = sorted(found, key=lambda face: face.box[1] + face.box[3]), []
+    while left:
+        bottom = left[0].box[3]
+        row = [face for face in left if (face.box[1] + face.box[3]) / 2 < bottom]
+        ordered += sorted(row, key=lambda face: face.box[0] + face.box[2])
+        left = left[len(row) :]
+    return ordered
 
 
 def largest(faces: list[Face]) -> Face:
-    """The face with the largest box.
+    """The face with the largest box, of those whose orientation is known.
 
     Raises:
         ImageError: there is none.
     """
-    if not faces:
+    known = [face for face in faces if face.points is not None]
+    if faces and not known:
+        raise ImageError(
+            "which way is up could not be told of any face; an upright photo is accepted: turn it upright."
+        )
+    if not known:
         raise ImageError("no face was found; a photo with a face is accepted: use another.")
-    return max(faces, key=lambda face: (face.box[2] - face.box[0]) * (face.box[3] - face.box[1]))
+    return max(known, key=lambda face: (face.box[2] - face.box[0]) * (face.box[3] - face.box[1]))
 
 
 def align(image: Image.Image, points: np.ndarray, size: int, margin: bool = False) -> Image.Image:
@@ -149,30 +132,6 @@ def jittered(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return (points - centre) @ turn.T + centre + JITTER_SHIFT * side * rng.standard_normal(2)
 
 
-def warp(array: np.ndarray, points: np.ndarray, target: np.ndarray, size: int) -> np.ndarray:
-    """Map `points` of an image onto `target` by the least-squares similarity (rotation, scale, shift).
-
-    Args:
-        array: (H, W, 3) uint8.
-        points, target: (n, 2), x and y in pixels, of the image and of the result.
-        size: side of the result.
-
-    Returns:
-        (size, size, 3) uint8. When the image shrinks, it is warped at a multiple of the size and then averaged, so
-        that nothing aliases.
-    """
-    transform = SimilarityTransform.from_estimate(points, target)
-    times = max(1, ceil(1 / transform.scale))
-    large = cv2.warpAffine(
-        array,
-        _resized(transform, times),
-        (size * times, size * times),
-        flags=cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    return cv2.resize(large, (size, size), interpolation=cv2.INTER_AREA) if times > 1 else large
-
-
 def paste(photo: np.ndarray, crop: np.ndarray, points: np.ndarray) -> None:
     """Put an aligned crop back where it came from, into `photo` itself, its edge fading into what is there.
 
@@ -183,7 +142,7 @@ def paste(photo: np.ndarray, crop: np.ndarray, points: np.ndarray) -> None:
     """
     transform = SimilarityTransform.from_estimate(points, FFHQ_TEMPLATE * len(crop))
     size = max(1, len(crop) // max(1, int(transform.scale)))
-    to_crop = _resized(transform, size / len(crop))
+    to_crop = resized(transform, size / len(crop))
     if size < len(crop):  # the face is smaller in the photo: average first, so that nothing aliases
         crop = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
     left, top, right, bottom = _extent(to_crop, size, photo.shape)
@@ -204,13 +163,6 @@ def _extent(to_crop: np.ndarray, size: int, shape: tuple[int, ...]) -> tuple[int
     left, top = np.floor(corners.min(0)).astype(int).clip(0)
     right, bottom = np.minimum(np.ceil(corners.max(0)).astype(int) + 1, shape[1::-1])
     return left, top, right, bottom
-
-
-def _resized(transform: SimilarityTransform, ratio: float) -> np.ndarray:
-    """(2, 3) matrix of a transform whose result is then resized: pixel i, centred at i + 0.5, goes to (i + 0.5) ratio - 0.5."""
-    matrix = transform.params[:2] * ratio
-    matrix[:, 2] += (ratio - 1) / 2
-    return matrix
 
 
 def feather(size: int) -> np.ndarray:

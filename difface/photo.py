@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from difface import faces, images, upscale
+from difface import detection, faces, images, upscale
 from difface.chain import DEFAULT_ETA, chain
 from difface.faces import Face
 from difface.pipeline import DifFacePipeline
@@ -63,8 +63,10 @@ def restore_photo(
         raise ValueError(f"`scale` must be 1 or 2; got {scale!r}.")
     photo = images.to_rgb(photo)
     found = _faces(photo, found)
-    chosen = [face for face in found if large or not is_large(face, pipeline.size)]
-    info: dict = {"faces": len(chosen), "notes": _notes(found, large, pipeline.size), "detector": _detector(found)}
+    known = [face for face in found if face.points is not None]
+    chosen = [face for face in known if large or not is_large(face, pipeline.size)]
+    notes = _unknown(len(found) - len(known), len(found)) + _notes(known, len(found), large, pipeline.size)
+    info: dict = {"faces": len(chosen), "notes": notes, "detector": detection.detector_name()}
     before = np.asarray(photo)
     result = before.copy()
     steps = len(chain(pipeline.scheduler, pipeline.config.begin_index, num_inference_steps, eta).timesteps)
@@ -76,7 +78,7 @@ def restore_photo(
     one_colour, template = is_one_colour(photo), faces.FFHQ_TEMPLATE * pipeline.size
     for first in range(0, len(chosen), batch):
         part = chosen[first : first + batch]
-        crops = [faces.warp(before, face.anchors, template, pipeline.size) for face in part]
+        crops = [faces.warp(before, face.points, template, pipeline.size) for face in part]
         generators = [torch.Generator().manual_seed(seed) for _ in part]
         follow = _follow(report, tiles + first * steps, len(part))
         output = pipeline(crops, num_inference_steps, eta, generators, callback_on_step_end=follow)
@@ -84,7 +86,7 @@ def restore_photo(
         for face, crop, restored in zip(part, crops, output.images, strict=True):
             restored = restored.convert("L").convert("RGB") if one_colour else restored
             # Pixel i is centred at i + 0.5 at either scale.
-            faces.paste(result, match_colour(np.asarray(restored), crop), (face.anchors + 0.5) * scale - 0.5)
+            faces.paste(result, match_colour(np.asarray(restored), crop), (face.points + 0.5) * scale - 0.5)
     return Image.fromarray(result), info
 
 
@@ -98,21 +100,24 @@ def _faces(photo: Image.Image, found: list[Face] | None) -> list[Face]:
     return found
 
 
-def _detector(found: list[Face]) -> str:
-    return "LBP cascade" if found[0].points is None else "SCRFD"
-
-
 def is_large(face: Face, size: int) -> bool:
     """Whether a face is better left alone by a model of `size` pixels, see `LARGEST`."""
     return face.side > LARGEST * size
 
 
-def _notes(found: list[Face], large: bool, size: int) -> list[str]:
-    count = sum(is_large(face, size) for face in found)
+def _unknown(count: int, total: int) -> list[str]:
+    """A note about faces whose orientation is not known."""
+    if not count:
+        return []
+    return [f"which way is up could not be told of {count} of {total} faces, left as they are: turn it upright."]
+
+
+def _notes(known: list[Face], total: int, large: bool, size: int) -> list[str]:
+    count = sum(is_large(face, size) for face in known)
     if not count:
         return []
     end = f"enlarged from {size} pixels and may look soft" if large else "left as they are"
-    return [f"{count} of {len(found)} faces are larger than {LARGEST:g} times the model's {size} pixels: {end}."]
+    return [f"{count} of {total} faces are larger than {LARGEST:g} times the model's {size} pixels: {end}."]
 
 
 def _reporter(progress: Callable[[int, int], None] | None, total: int) -> Callable[[int], None] | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import gradio as gr
 from PIL import Image
 
-from difface import faces, images, profiles
+from difface import detection, faces, images, profiles
 from difface.photo import BATCH, LARGEST, SHOWN, is_large, numbered, restore_photo
 from space import running, shared, widgets
 from space.restore import Tab
@@ -154,7 +154,7 @@ def _found(found: list[bool], large: bool, size: int) -> str:
         )
     faces_found = "1 face was found" if len(found) == 1 else f"{len(found)} faces were found"
     left_alone = "" if large else _left_alone(found, size)
-    return widgets.note(f"{faces_found} by {faces.detector_name()}; in brackets, how sure it is.", left_alone)
+    return widgets.note(f"{faces_found} by {detection.detector_name()}; in brackets, how sure it is.", left_alone)
 
 
 def _left_alone(found: list[bool], size: int) -> str:

@@ -40,7 +40,7 @@ ALIGNED = 0.8
 SMALL = 1.5
 """No face is looked for in a picture up to this many times the model's size."""
 DETECTOR = "det_10g.onnx"
-"""What a hosted Space fetches to find faces with; the cascade serves until it is there."""
+"""What a hosted Space fetches to find faces with; CenterFace serves until it is there."""
 QUEUE = dict(concurrency_id="networks", concurrency_limit=1)
 """Of every event that runs a network: one at a time, whatever its tab, so that memory stays flat."""
 
@@ -189,7 +189,7 @@ def aligned_face(picture: Image.Image, is_aligned: bool, size: int) -> tuple[Ima
         return picture, ""
     side = int(min(max(face.side, images.MIN_SIDE), MAX_CROP))
     others = f" It is the largest of {len(found)}; the tab Whole photo restores all of them." if len(found) > 1 else ""
-    return faces.align(picture, face.anchors, side), f"The face was found in the picture and aligned.{others}"
+    return faces.align(picture, face.points, side), f"The face was found in the picture and aligned.{others}"
 
 
 def toned(restored: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:

@@ -42,6 +42,21 @@ def onnx(testdata, monkeypatch) -> Path:
     return testdata / "weights"
 
 
+@pytest.fixture
+def no_weights(monkeypatch, tmp_path) -> Path:
+    """No weights but the embedded ones and those that packages bring."""
+    monkeypatch.setenv("DIFFACE_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("DIFFACE_CACHE", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture(params=["SCRFD", "CenterFace"])
+def detector(request) -> str:
+    """Both detectors in turn."""
+    request.getfixturevalue("onnx" if request.param == "SCRFD" else "no_weights")
+    return request.param
+
+
 @pytest.fixture(scope="session")
 def astronaut_photo() -> Image.Image:
     return Image.fromarray(astronaut())

@@ -30,14 +30,6 @@ def fast(tiny) -> DifFacePipeline:
     return pipeline
 
 
-@pytest.fixture
-def offline(monkeypatch, tmp_path):
-    """No weights but the embedded ones."""
-    monkeypatch.setenv("DIFFACE_WEIGHTS", str(tmp_path))
-    monkeypatch.setenv("DIFFACE_CACHE", str(tmp_path))
-    return tmp_path
-
-
 ASTRONAUT = Face((180, 66, 268, 173), ASTRONAUT_POINTS, 0.8)
 
 
@@ -52,9 +44,9 @@ def test_faces_change_and_nothing_else(onnx, fast, group):
     assert not changed[:, :20].any() and not changed[150:].any()
 
 
-def test_offline_too(offline, fast, group):
+def test_no_weights_too(no_weights, fast, group):
     result, info = restore_photo(fast, group)
-    assert info["faces"] == 2 and info["detector"] == "LBP cascade"
+    assert info["faces"] == 2 and info["detector"] == "CenterFace"
     changed = np.abs(np.asarray(result, float) - np.asarray(group)).sum(2) > 0
     for centre in ((98, 57), (342, 57)):
         assert changed[centre[1] - 15 : centre[1] + 15, centre[0] - 12 : centre[0] + 12].mean() > 0.9
@@ -150,7 +142,7 @@ def _seam(picture: Image.Image, inside: np.ndarray) -> float:
     return across[(distance >= -2) & (distance < 1)].mean() / across[(distance >= 1) & (distance < 5)].mean()
 
 
-def test_twice_as_large(offline, fast, group):
+def test_twice_as_large(no_weights, fast, group):
     """Lanczos around the faces; and the same faces at the same places."""
     small, info = restore_photo(fast, group)
     large, info = restore_photo(fast, group, scale=2)
@@ -168,14 +160,14 @@ def test_twice_as_large(offline, fast, group):
         upscale.double(Image.new("RGB", (8000, 4000)))
 
 
-def test_a_network_enlarges_in_tiles(offline, group, monkeypatch):
+def test_a_network_enlarges_in_tiles(no_weights, group, monkeypatch):
     """A random network of Real-ESRGAN's kind: tiles join without a mark, and grey stays grey."""
     from spandrel.architectures.ESRGAN import ESRGAN
 
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = ESRGAN(num_filters=8, num_blocks=1, scale=2, shuffle_factor=2)
-    torch.save({"params_ema": network.state_dict()}, offline / upscale.NETWORK)
+    torch.save({"params_ema": network.state_dict()}, no_weights / upscale.NETWORK)
     assert upscale.upscaler_name() == "Real-ESRGAN"
     whole = np.asarray(upscale.double(group), int)
     assert whole.shape == (440, 880, 3)
@@ -189,7 +181,7 @@ def test_a_network_enlarges_in_tiles(offline, group, monkeypatch):
     assert done == list(range(1, upscale.calls(group) + 1)) and len(done) == 15
 
 
-def test_progress_counts_tiles_too_and_can_stop_at_one(offline, fast, group, monkeypatch):
+def test_progress_counts_tiles_too_and_can_stop_at_one(no_weights, fast, group, monkeypatch):
     monkeypatch.setattr(upscale, "TILE", 220)
     monkeypatch.setattr(upscale, "upscaler_name", lambda: "Real-ESRGAN")
     monkeypatch.setattr(upscale.weights, "find", lambda name: name)

@@ -1,0 +1,55 @@
+"""Faces are found however they are turned, and what contradicts itself is left alone."""
+
+from pathlib import Path
+
+import insightface
+import numpy as np
+import pytest
+from PIL import Image
+
+from difface import faces, images
+from difface.photo import restore_photo
+from eval.gallery import ASTRONAUT_POINTS
+
+
+def turned(photo: Image.Image, points: np.ndarray, angle: float) -> tuple[Image.Image, np.ndarray]:
+    """A photo turned clockwise by so many degrees, and its points there."""
+    result = photo.rotate(-angle, expand=True, resample=Image.Resampling.BICUBIC)
+    cosine, sine = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+    middle, place = ((np.array(picture.size) - 1) / 2 for picture in (photo, result))
+    return result, (points - middle) @ np.array([[cosine, sine], [-sine, cosine]]) + place
+
+
+@pytest.mark.parametrize("angle", [0, 30, 45, 60, 90, 135, 180, 215, 270, 330])
+def test_a_face_is_found_at_every_angle(detector, astronaut_photo, angle):
+    """By its true points: an inverted face does not get upright ones."""
+    photo, points = turned(astronaut_photo, ASTRONAUT_POINTS, angle)
+    (face,) = faces.find_faces(photo)
+    assert np.linalg.norm(face.points - points, axis=1).mean() < 0.15 * 43
+    assert abs((face.turn - angle + 180) % 360 - 180) < 12
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_turned_photo_has_the_same_faces(detector, quarters):
+    """To the pixel, at quarters of a turn: the small faces of a group photo on its side or upside down."""
+    photo = images.read(Path(insightface.__file__).parent / "data" / "images" / "t1.jpg").resize((640, 443))
+    upright = faces.find_faces(photo)
+    on_its_side = faces.find_faces(photo.rotate(-90 * quarters, expand=True))
+    assert len(upright) == len(on_its_side) == 6
+    for face in upright:
+        _, points = turned(photo, face.points, 90 * quarters)
+        assert min(np.abs(other.points - points).max() for other in on_its_side) < 3
+
+
+def test_a_face_that_is_its_own_inverse_is_left_alone(detector, tiny, astronaut_photo):
+    """Exposed twice, once upside down: no way is up."""
+    crop = np.asarray(faces.align(astronaut_photo, ASTRONAUT_POINTS, 200))
+    photo = Image.new("RGB", (300, 300), (120, 130, 140))
+    photo.paste(Image.fromarray(np.maximum(crop, crop[::-1, ::-1])), (50, 50))
+    (face,) = faces.find_faces(photo)
+    assert face.points is None and face.turn is None and face.score > 0.7
+    result, info = restore_photo(tiny, photo, [face], num_inference_steps=20, large=True)
+    assert info["faces"] == 0 and "turn it upright" in info["notes"][0]
+    assert np.array_equal(np.asarray(result), np.asarray(photo))
+    with pytest.raises(images.ImageError, match="turn it upright"):
+        faces.largest([face])
