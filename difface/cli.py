@@ -19,6 +19,12 @@ _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 """What an output folder may answer."""
 BATCH = 8
 """Pictures that go through the networks at once."""
+MOST = 10_000
+"""Answers to a picture, and faces of `sample`, at most."""
+MAX_SIZE = 4096
+"""Side in pixels of faces that are cut out or trained on, at most."""
+MAX_STEPS = 10**9
+"""Of a training, at most."""
 
 Inputs = Annotated[list[Path], typer.Argument(metavar="IN...", help="Pictures or folders of pictures.")]
 Output = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the results.")]
@@ -158,7 +164,7 @@ def restore(
     eta: Annotated[float, typer.Option(help="0 (DDIM) to 1 (DDPM).")] = 0.5,
     scheduler: Annotated[str | None, typer.Option(help="ddim, dpm++, dpm++sde or unipc.")] = None,
     fast: Annotated[bool, typer.Option("--fast", help="DPM-Solver++ with five calls.")] = False,
-    samples: Annotated[int, typer.Option(min=1, help="Answers per picture.")] = 1,
+    samples: Annotated[int, typer.Option(min=1, max=MOST, help="Answers per picture.")] = 1,
     seed: Seed = 0,
     photo: Annotated[
         bool, typer.Option("--photo", help="Find, restore and paste back every face of whole photos.")
@@ -253,7 +259,7 @@ def inpaint(
     steps: Annotated[int | None, typer.Option(help="Inference steps; 250 by default.")] = None,
     eta: Annotated[float | None, typer.Option(help="0 (DDIM) to 1 (DDPM); 1 by default, as released.")] = None,
     scheduler: Annotated[str, typer.Option(help="ddim, which known pixels need.")] = "ddim",
-    samples: Annotated[int, typer.Option(min=1, help="Answers per picture.")] = 1,
+    samples: Annotated[int, typer.Option(min=1, max=MOST, help="Answers per picture.")] = 1,
     seed: Seed = 0,
     device: Device = "auto",
     dtype: Dtype = "auto",
@@ -374,7 +380,7 @@ def _blur(text: str) -> tuple[float, float, float]:
 @app.command()
 def sample(
     output: Output,
-    count: Annotated[int, typer.Option("-n", "--count", min=1, help="How many faces.")] = 16,
+    count: Annotated[int, typer.Option("-n", "--count", min=1, max=MOST, help="How many faces.")] = 16,
     profile: ProfileName = "tiny",
     steps: Annotated[int | None, typer.Option(help="Inference steps; 250 with ddim, 5 with the others.")] = None,
     eta: Annotated[float, typer.Option(help="0 (DDIM) to 1 (DDPM).")] = 1.0,
@@ -435,7 +441,7 @@ def convert(
 def align(
     inputs: Inputs,
     output: Output,
-    size: Annotated[int, typer.Option(min=8, help="Side of the crops in pixels.")] = 64,
+    size: Annotated[int, typer.Option(min=8, max=MAX_SIZE, help="Side of the crops in pixels.")] = 64,
     margin: Annotated[
         bool,
         typer.Option(
@@ -473,18 +479,20 @@ def train(
     architecture: Annotated[
         str | None, typer.Option(help="Of an estimator: swinir (default) or srcnn; lama to inpaint.")
     ] = None,
-    size: Annotated[int, typer.Option(help="Side in pixels.")] = 64,
-    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps in all.")] = 8000,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images per step.")] = 16,
+    size: Annotated[int, typer.Option(min=8, max=MAX_SIZE, help="Side in pixels.")] = 64,
+    steps: Annotated[int, typer.Option(min=1, max=MAX_STEPS, help="Optimiser steps in all.")] = 8000,
+    batch_size: Annotated[int, typer.Option(min=1, max=MAX_STEPS, help="Images per step.")] = 16,
     learning_rate: Annotated[float, typer.Option(help="AdamW's.")] = 4e-4,
-    warmup: Annotated[int, typer.Option(min=0, help="Steps of linear rise.")] = 200,
+    warmup: Annotated[int, typer.Option(min=0, max=MAX_STEPS, help="Steps of linear rise.")] = 200,
     decay: Annotated[
-        int | None, typer.Option(min=0, help="Last steps, of linear fall; half of all by default.")
+        int | None, typer.Option(min=0, max=MAX_STEPS, help="Last steps, of linear fall; half of all by default.")
     ] = None,
     ema_decay: Annotated[float, typer.Option(min=0, max=1, help="Of the moving average of the weights.")] = 0.9993,
     minutes: Annotated[float, typer.Option(help="Stop cleanly after this long; run again to go on.")] = inf,
     checkpoint_minutes: Annotated[float, typer.Option(help="Time between checkpoints.")] = 5,
-    preview_every: Annotated[int, typer.Option(min=0, help="Steps between the prior's sample sheets; 0: none.")] = 1000,
+    preview_every: Annotated[
+        int, typer.Option(min=0, max=MAX_STEPS, help="Steps between the prior's sample sheets; 0: none.")
+    ] = 1000,
     seed: Annotated[int, typer.Option(help="Of all random draws.")] = 0,
     precision: Annotated[str, typer.Option(help="bf16 or no.")] = "bf16",
     init: Annotated[Path | None, typer.Option(help="Folder of trained weights to start from.")] = None,

@@ -57,10 +57,11 @@ class Degradation:
         """Refuse parameters that Eq. 17 has no meaning for."""
         if not (math.isfinite(self.scale) and self.scale >= 0.1):
             raise ValueError(f"`scale` must be a factor from 0.1 up (1 keeps the size); got {self.scale}.")
-        for name in ("sigma_x", "sigma_y", "noise"):
+        for name, most in (("sigma_x", math.inf), ("sigma_y", math.inf), ("noise", 255)):
             value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise ValueError(f"`{name}` must be 0 or more (0 switches it off); got {value}.")
+            if not (math.isfinite(value) and 0 <= value <= most):
+                most = "more" if most == math.inf else f"up to {most}"
+                raise ValueError(f"`{name}` must be 0 or {most} (0 switches it off); got {value}.")
         if not math.isfinite(self.theta):
             raise ValueError(f"`theta` must be an angle in radians; got {self.theta}.")
         if type(self.jpeg_quality) is not int or not 1 <= self.jpeg_quality <= 100:

@@ -48,6 +48,7 @@ def table(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be run and fetched.")] = False,
 ) -> None:
     """Measure a table of the paper, beside what the paper prints; what is done already is reused."""
+    from difface import profiles
     from eval.run import Runner
     from eval.settings import FolderMethod
     from eval.tables import build, definitions, plan, render
@@ -58,6 +59,7 @@ def table(
         return typer.echo(plan.plan(number, options, reference))
     definitions.rows(number, options)
     definitions.columns(number, options.metrics)
+    profiles.resolve_device(device)  # refused, if it must be, before anything is done
     runner = Runner(output, device, dtype, batch, reference)
     found = datasets(number, data, output / "data", profile, limit, scale)
     alone = partial(samples, output / "data", limit, profile, steps, runner.device, runner.dtype)

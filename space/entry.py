@@ -95,4 +95,7 @@ def _accepted(field: gr.components.Component, value: Any) -> str | None:
             return None if value in choices else f"one of {', '.join(map(str, choices))}"
         case gr.CheckboxGroup():
             return None if isinstance(value, list) else "a list"
+        case gr.Image():
+            fits = value is None or (isinstance(value, dict) and isinstance(value.get("path"), str))
+            return None if fits else "an uploaded picture"
     return None

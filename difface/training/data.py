@@ -44,11 +44,13 @@ class Faces:
         memory: see `MEMORY`.
 
     Raises:
-        TrainingError: a picture of another size.
+        TrainingError: a picture of another size, or `memory` is no number from 0 up.
         difface.images.ImageError: a folder without a picture, or a picture that cannot be read.
     """
 
     def __init__(self, folders: Sequence[Path], size: int, soft: Sequence[Path] = (), memory: float = MEMORY):
+        if not memory >= 0:
+            raise TrainingError(f"`memory` must be a number of GB from 0 up; got {memory}.")
         sharp, softer = images.find([*folders]), images.find([*soft])
         self.files, self.size = sharp + softer, size
         self.soft = torch.arange(len(self.files)) >= len(sharp)

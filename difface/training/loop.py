@@ -59,8 +59,11 @@ class Settings:
         """Refuse what cannot be trained with."""
         if self.precision not in ("bf16", "no"):
             raise TrainingError(f"`precision` must be 'bf16' or 'no'; got {self.precision!r}.")
-        if not self.learning_rate >= 0:
-            raise TrainingError(f"`learning_rate` must be 0 or more; got {self.learning_rate}.")
+        for name in ("learning_rate", "ema_decay", "minutes", "checkpoint_minutes"):
+            if not getattr(self, name) >= 0:  # also refuses NaN
+                raise TrainingError(f"`{name}` must be a number from 0 up; got {getattr(self, name)}.")
+        if not 0 <= self.seed < 2**63:
+            raise TrainingError(f"`seed` must be in 0..2^63 - 1; got {self.seed}.")
 
     def rate(self, step: int) -> float:
         """Learning rate of step `step`, counted from 0."""

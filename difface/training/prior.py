@@ -1,5 +1,6 @@
 """Train the diffusion prior: predict eps in x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps (Ho et al., 2020, Eq. 14)."""
 
+import math
 from pathlib import Path
 
 import torch
@@ -58,8 +59,11 @@ def train_prior(
         soft_from: least t at which the soft pictures are used.
 
     Raises:
-        TrainingError: a size that the network cannot halve three times, or `init` or a checkpoint of another network.
+        TrainingError: a size that the network cannot halve three times, `init` or a checkpoint of another network, or no
+            such `p2_gamma`.
     """
+    if not 0 <= p2_gamma < math.inf:
+        raise TrainingError(f"`p2_gamma` must be a number from 0 up; got {p2_gamma}.")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         unet = warm_start(UNet, init, sample_size=faces.size) if init else network(faces.size)

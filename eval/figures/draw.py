@@ -54,6 +54,10 @@ def draw(
     if unknown := set(numbers) - set(FIGURES):
         raise ValueError(f"figure '{unknown.pop()}' is not drawn here; {', '.join([*FIGURES, *GROUPS])} are accepted.")
     given: dict[str, object] = {"steps": steps, "others": others or None, "metrics": metrics or None}
+    taken = {name for one in numbers for name in inspect.signature(FIGURES[one]).parameters}
+    if foreign := [name for name, value in given.items() if value is not None and name not in taken]:
+        option = {"others": "methods"}.get(foreign[0], foreign[0])
+        raise ValueError(f"figure {number} takes no --{option}; got it: leave it out, or draw another figure.")
     if reference:
         given["reference"] = Reference(tuple(images.find([reference])), profiles.profile(profile).size)
     faces = faces_of(profile, data, lq, limit)

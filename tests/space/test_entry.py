@@ -161,7 +161,7 @@ def test_no_event_takes_one_wherever_it_stands(server, outside, inside):
         ("/table", [["I"]], "is ['I']; one of I, II, III"),
         ("/table", [None], "is None; one of I, II, III"),
         ("/figure", ["5", None, "yes"], "Already aligned is 'yes'; true or false is accepted"),
-        ("/find_faces", ["photo.png", False], UNFIT),
+        ("/find_faces", ["photo.png", False], "A photo is 'photo.png'; an uploaded picture is accepted"),
         ("/invent", [-1], "Seed is -1; a number in 0..4294967287 is accepted"),
     ],
 )
