@@ -18,11 +18,14 @@ from difface.pipeline import DifFacePipeline
 from difface.schedulers import FAST_CALLS
 from eval.datasets import generator_of, noise_of
 from eval.prior_samples import sample_report
+from eval.settings import digest
 from eval.tables import statistics
 
 LEVELS = {"middle": 4, "mild": 2, "severe": 8}
 """Level -> s of Eq. 17; sigma 1 pixel, delta 5 grey levels and JPEG quality 60 at all three."""
 BATCH = 25
+NETWORKS = ("srcnn", "swinir", "unet")
+"""Folders of the embedded weights that the numbers depend on."""
 DEFINITIONS = f"SSIM {SSIM.version}; noise of NAME.png, answers of NAME; distances with errors"
 """What numbers depend on beside weights and faces: when one of these changes, rows of before are measured again."""
 
@@ -84,7 +87,7 @@ def report(train: Path, test: Path, output: Path, limit: int | None = None, dtyp
         dtype: of the networks, see `difface.profiles.load`; the sampler's state is float32 in any case.
 
     Returns:
-        `key` (digest of weights, type, faces and definitions), `dtype`, `rows` (level, s, the setting, PSNR in dB, SSIM, ID
+        `key` (digest of weights, type, faces and definitions), `dtype`, `weights` (network -> SHA-256), `rows` (level, s, the setting, PSNR in dB, SSIM, ID
         angle in degrees, FD identity and KID identity, each with the jackknife's standard error over the test faces, `...
         error`) and `samples` (see `eval.prior_samples`).
     """
@@ -117,7 +120,8 @@ def _resumed(output: Path, key: str, dtype: str) -> dict:
         stored = json.loads(output.read_text())
         if stored.get("key") == key:
             return stored
-    return {"key": key, "dtype": dtype, "rows": [], "samples": {}}
+    weights = {name: digest(profiles.ASSETS / "tiny" / name) for name in NETWORKS}
+    return {"key": key, "dtype": dtype, "weights": weights, "rows": [], "samples": {}}
 
 
 def _write(done: dict, output: Path) -> None:
@@ -131,9 +135,7 @@ def _read(file: Path) -> torch.Tensor:
 
 def _fingerprint(known: list[Path], test: list[Path], dtype: str) -> str:
     """Digest of the embedded weights, their type, the faces, by names and bytes, and what else a number depends on."""
-    weights = [
-        profiles.ASSETS / "tiny" / name / "diffusion_pytorch_model.safetensors" for name in ("srcnn", "swinir", "unet")
-    ]
+    weights = [profiles.ASSETS / "tiny" / name / "diffusion_pytorch_model.safetensors" for name in NETWORKS]
     digest = hashlib.sha256(f"{dtype} {len(known)} {DEFINITIONS}".encode())
     for file in weights + known + test:
         digest.update(file.name.encode() + file.read_bytes())

@@ -115,12 +115,23 @@ def build(
 
 
 def _made(rows: list[Row], blocks: list[Block], runner: Runner) -> str:
-    """Settings, type, batch, references and versions of the measured numbers in a line, without this machine's paths."""
+    """Settings, weights, type, batch, references and versions of the measured numbers in a line, without this machine's paths."""
     lines = [line for block in blocks for line in block.lines]
     measured = [name for name in lines[0].measured if any(line.measured[name].value is not None for line in lines)]
     place = [f"dtype {runner.dtype}", f"batch {runner.batch}", torch.device(runner.device).type]
     said = [runner.told(name) for name in measured if name in METRICS]
-    return "; ".join(filter(None, [definitions.shared(rows), *place, *said]))
+    labels = {line.label for line in lines if any(cell.value is not None for cell in line.measured.values())}
+    networks = _weights([row for row in rows if row.label in labels])
+    return "; ".join(filter(None, [definitions.shared(rows), networks, *place, *said]))
+
+
+def _weights(rows: list[Row]) -> str:
+    """The networks that the rows ran on, each with the first ten digits of its weights' SHA-256."""
+    found: dict[str, str] = {}
+    for row in rows:
+        if isinstance(row.method, Setting):
+            found |= row.method.record().get("weights", {})
+    return "weights " + ", ".join(f"{name} {found[name][:10]}" for name in sorted(found)) if found else ""
 
 
 def _methods(rows: list[Row]) -> list[Method]:

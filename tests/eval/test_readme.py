@@ -1,5 +1,6 @@
 """The numbers in README and docs/results.md are those that the measurements wrote, and no new file is forgotten there."""
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -111,3 +112,26 @@ def test_a_readme_without_marks_is_refused_and_nothing_is_written(tmp_path) -> N
 def test_every_table_says_how_it_was_made(file) -> None:
     text = file.read_text()
     assert "Made with: profile tiny" in text and "resnet18_110.pth, which has no public address" not in text
+
+
+def shipped(name: str) -> str:
+    [file] = (profiles.ASSETS / "tiny" / name).glob("*.safetensors")
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("file", sorted(RESULTS.glob("table_*.md")), ids=lambda file: file.stem)
+def test_every_table_was_made_with_the_shipped_weights(file) -> None:
+    made = next(line for line in file.read_text().splitlines() if line.startswith("Made with: "))
+    told = [("unet", digest) for digest in re.findall(r"FD-prior \((\w+)\)", made)]
+    for part in re.findall(r"; weights ([^;]+);", made):
+        told += [tuple(one.split(" ")) for one in part.split(", ")]
+    assert all(shipped(name).startswith(digest) and len(digest) == 10 for name, digest in told)
+    if "; weights " not in made:
+        pytest.xfail("measured before tables recorded their weights")
+
+
+def test_the_report_was_made_with_the_shipped_weights() -> None:
+    report = json.loads((profiles.ASSETS / "tiny" / "report.json").read_text())
+    if "weights" not in report:
+        pytest.xfail("measured before the report recorded its weights")
+    assert report["weights"] == {name: shipped(name) for name in ("srcnn", "swinir", "unet")}

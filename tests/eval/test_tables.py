@@ -1,5 +1,6 @@
 """Tables: the rows are the paper's, the statistics are right, and the marks are where they belong."""
 
+import hashlib
 import re
 from dataclasses import replace
 
@@ -9,11 +10,14 @@ from scipy import stats
 
 from difface.chain import chain
 from difface.metrics.frechet import distances_without, frechet_distance
+from difface.profiles import ASSETS
 from difface.schedulers import build_scheduler
 from eval import paper
 from eval.run import Scores
+from eval.settings import FolderMethod, Setting
 from eval.tables import build, definitions, render, statistics
 from eval.tables.build import Block, Cell, Line, Result
+from eval.tables.definitions import Row
 
 
 def test_the_interval_is_that_of_a_mean() -> None:
@@ -163,6 +167,10 @@ def test_how_it_was_made_is_told(result) -> None:
     assert "\n\nMade with: N = 250; FD-prior refers to train.\n\n" in render.markdown(told)
     assert "% Made with: N = 250; FD-prior refers to train." in render.latex(told).splitlines()
     rows = definitions.rows("IX", definitions.Options())
+    files = {name: ASSETS / "tiny" / name / "diffusion_pytorch_model.safetensors" for name in ("swinir", "unet")}
+    shipped = {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in files.items()}
+    assert build._weights(rows) == f"weights swinir {shipped['swinir'][:10]}, unet {shipped['unet'][:10]}"
+    assert build._weights([Row("theirs", FolderMethod("theirs", ASSETS)), Row("input", Setting())]) == ""
     assert definitions.shared(rows) == "profile tiny, N = 400, eta 0.5 where a row says nothing else"
 
 
