@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from math import inf
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from difface.files import whole_file
 from difface.memory import is_out_of_memory
+
+if TYPE_CHECKING:
+    from difface.methods import Method
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
 
@@ -30,6 +33,10 @@ Inputs = Annotated[list[Path], typer.Argument(metavar="IN...", help="Pictures or
 Output = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the results.")]
 Seed = Annotated[int, typer.Option(help="Picture k of any input uses seed + k.")]
 ProfileName = Annotated[str, typer.Option("--profile", help="tiny, ffhq512, ffhq256-inpaint or imagenet256-sr.")]
+Rival = Annotated[
+    str | None,
+    typer.Option("--method", help="Another method, with its official settings: ddrm, ... (`python -m eval methods`)."),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Dtype = Annotated[str, typer.Option(help="auto, float32, float16 or bfloat16.")]
 
@@ -178,6 +185,13 @@ def restore(
     save_estimates: Annotated[
         bool, typer.Option("--save-estimates", help="Also write f(y), NAME_estimate.png.")
     ] = False,
+    method: Rival = None,
+    scale: Annotated[
+        int | None,
+        typer.Option(
+            help="With --method: the pictures are small, each pixel the mean of so many, squared, of the result."
+        ),
+    ] = None,
     device: Device = "auto",
     dtype: Dtype = "auto",
 ) -> None:
@@ -185,9 +199,16 @@ def restore(
     from difface import images, profiles
     from difface.chain import chain
     from difface.faces import find_faces
+    from difface.methods import load
     from difface.photo import restore_photo
     from difface.schedulers import build_scheduler
 
+    if method is not None:
+        ours = {"--estimator": estimator, "--start": start, "--scheduler": scheduler}
+        switches = {"--eta": eta != 0.5, "--fast": fast, "--photo": photo, "--save-estimates": save_estimates}
+        _refuse_ours(method, switches | {option: value is not None for option, value in ours.items()})
+    elif scale is not None:
+        raise ValueError("--scale is for --method, which says who enlarges; got no --method: add it.")
     if fast and (scheduler or steps is not None):
         raise ValueError(
             "--fast stands for --scheduler dpm++ --steps 5; got another scheduler or number of steps: leave one out."
@@ -200,6 +221,9 @@ def restore(
     answers = tuple(f"_s{k + 1}" for k in range(samples)) if samples > 1 else ("",)
     _check_targets(files, output, (*answers, "_estimate") if save_estimates else answers)
     _seeds(seed, samples)  # refused, if it must be, before anything is loaded
+    if method is not None:
+        rival = load(method, "blind" if scale is None else "super-resolution", profile, device, dtype, steps)
+        return _restore_by(rival, files, output, answers, profile, seed, scale=scale)
     sampler = "dpm++" if fast else scheduler or "ddim"
     start = profiles.profile(profile).begin_index if start is None else start
     chain(build_scheduler(sampler), start, steps, eta)
@@ -261,6 +285,7 @@ def inpaint(
     scheduler: Annotated[str, typer.Option(help="ddim, which known pixels need.")] = "ddim",
     samples: Annotated[int, typer.Option(min=1, max=MOST, help="Answers per picture.")] = 1,
     seed: Seed = 0,
+    method: Rival = None,
     device: Device = "auto",
     dtype: Dtype = "auto",
 ) -> None:
@@ -271,13 +296,22 @@ def inpaint(
     from difface.chain import chain
     from difface.constraints import Masked
     from difface.inpaint import ETA, START, fill
+    from difface.methods import load
     from difface.schedulers import build_scheduler
 
+    if method is not None:
+        ours = {"--start": start, "--eta": eta, "--gamma": gamma}
+        switches = {"--rule": rule != "step", "--scheduler": scheduler != "ddim"}
+        _refuse_ours(method, switches | {option: value is not None for option, value in ours.items()})
     start, eta = START if start is None else start, ETA if eta is None else eta
     files = images.find(inputs)
     answers = tuple(f"_s{k + 1}" for k in range(samples)) if samples > 1 else ("",)
     _check_targets(files, output, answers, others=_mask_files(mask))
     _seeds(seed, samples)  # refused, if they must be, before anything is loaded
+    if method is not None:
+        find_mask = _mask_source(mask)
+        rival = load(method, "inpainting", profile, device, dtype, steps)
+        return _restore_by(rival, files, output, answers, profile, seed, find_mask, composite=not no_composite)
     chain(build_scheduler(scheduler), start, steps, eta, Masked(torch.zeros(1, 1, 8, 8), rule, gamma))
     find_mask = _mask_source(mask)
     pipeline = profiles.load(profile, profiles.inpainting_estimator(profile), scheduler, device, dtype)
@@ -299,6 +333,39 @@ def inpaint(
             for k, filled in enumerate(result.images, first):
                 text = images.restored_text(result.info, profile, seed + k)
                 images.write(filled, output / f"{file.stem}{answers[k]}.png", text)
+
+    _each(files, work)
+
+
+def _refuse_ours(method: str, given: dict[str, bool]) -> None:
+    """Refuse options of DifFace (name -> whether they are given) beside --method."""
+    for option, used in given.items():
+        if used:
+            raise ValueError(f"--method {method} has settings of its own; got {option}: leave it out.")
+
+
+def _restore_by(
+    method: "Method",
+    files: list[Path],
+    output: Path,
+    answers: tuple[str, ...],
+    profile: str,
+    seed: int,
+    find_mask: Callable | None = None,
+    **known,
+) -> None:
+    """Restore the files by another method, one after the other; `known` as for `restore_pictures`."""
+    from difface import images
+    from difface.methods.pictures import restore_pictures
+
+    def work(group: list[Path], pictures: list) -> None:
+        mask = None if find_mask is None else find_mask(group[0])
+        for first in range(0, len(answers), BATCH):
+            seeds = _seeds(seed, len(answers))[first : first + BATCH]
+            results = restore_pictures(method, pictures, seeds, len(seeds), mask=mask, **known)
+            for k, result in enumerate(results, first):
+                text = images.restored_text({"method": method.name}, profile, seed + k)
+                images.write(result, output / f"{group[0].stem}{answers[k]}.png", text)
 
     _each(files, work)
 
