@@ -2,6 +2,7 @@
 
 import torch
 
+from difface import profiles
 from difface.methods.base import ChainMethod, Task
 from difface.methods.chain import Chain
 from difface.methods.resizer import enlarge, low_pass
@@ -22,13 +23,14 @@ class CCDF(ChainMethod):
                        with a scale  x <- x - phi(x) + phi(Q(x', t_{i-1}; z')), phi as in ILVR, N the scale
 
     Two guesses that are e apart start sqrt(abar_{n-1}) e apart, and the data step brings no two states farther apart. The
-    guess is the picture enlarged, or painted with the colours of the nearest known pixels, or an estimator's f(y); with f(y)
-    it is DifFace with the data put into x_t.
+    guess is an estimator's f(y), with which it is DifFace with the data put into x_t; without one it is the picture enlarged,
+    or painted with the colours of the nearest known pixels, which so short a chain does not turn into a face.
 
     Args:
         steps: of the respaced chain.
         t_0: share of the chain that is walked.
-        estimator: makes the guess; with a mask it must take one.
+        estimator: makes the guess where it fits: for masks if it takes one, else for small pictures enlarged. `load` gives that
+            of the profile for masks, if there is one.
     """
 
     name = "CCDF"
@@ -39,6 +41,13 @@ class CCDF(ChainMethod):
         if not 2 <= round(t_0 * steps) <= steps:
             raise ValueError(f"`t_0` must leave 2..{steps} of {steps} steps; got {t_0}. The paper's is about 0.2.")
         self.steps, self.t_0, self.estimator = steps, t_0, estimator
+
+    @classmethod
+    def load(cls, profile: str = "tiny", device: str = "auto", dtype: str = "auto", **settings) -> "CCDF":
+        if "estimator" not in settings and profiles.profile(profile).inpainting:
+            name = profiles.inpainting_estimator(profile)
+            settings["estimator"] = profiles.load_estimator(profile, name, device, dtype)
+        return super().load(profile, device, dtype, **settings)
 
     def timesteps(self, task: Task) -> list[int]:
         return respaced(self.steps)[-round(self.t_0 * self.steps) :]
@@ -59,8 +68,8 @@ class CCDF(ChainMethod):
     def _guess(self, y: torch.Tensor, known: Operator) -> torch.Tensor:
         inpainting = isinstance(known, KnownPixels)
         guess = painted(y, known) if inpainting else enlarge(y, known.scale)
-        if self.estimator is None:
+        if self.estimator is None or self.estimator.takes_mask != inpainting:
             return guess
-        mask = known.mask.to(self.estimator.dtype) if inpainting else None
+        mask = known.mask.expand(len(y), -1, -1, -1) if inpainting else None
         seen = (guess / 2 + 0.5).clamp(0, 1).to(self.estimator.dtype)
         return 2 * self.estimator(seen, mask).float() - 1

@@ -26,7 +26,8 @@ class DR2(ChainMethod):
 
     Args:
         steps: of the respaced chain.
-        n: None: the official 8 at 256 pixels, in proportion at other sizes, and at least 1.
+        n: None: the official 8 at 256 pixels, in proportion at other sizes, but not below 4, the smallest official one above 1:
+            with 2, noise of its middle frequencies is left in the result.
         tau: position of the result.
         omega: position of the start; None: by the official rule (for N at 256 pixels), at most the last one. (The official
             rule can give 100 of 100, which its code does not have.)
@@ -47,11 +48,10 @@ class DR2(ChainMethod):
         enhancer: Enhancer | None = None,
     ):
         super().__init__(unet)
-        official_n = 8 if n is None else n * OFFICIAL_SIDE // unet.config.sample_size
-        n = max(1, 8 * unet.config.sample_size // OFFICIAL_SIDE) if n is None else n
-        self.n = check_divides_side(unet, "n", n)
+        side = unet.config.sample_size
+        self.n = check_divides_side(unet, "n", max(4, 8 * side // OFFICIAL_SIDE) if n is None else n)
         self.steps, self.tau, self.enhancer = steps, tau, enhancer
-        self.omega = min(tau + _ahead(official_n), steps - 1) if omega is None else omega
+        self.omega = min(tau + _ahead(self.n * OFFICIAL_SIDE // side), steps - 1) if omega is None else omega
         if not 0 <= tau <= self.omega < steps:
             raise ValueError(f"0 <= tau <= omega < steps must hold; got {tau}, {self.omega} and {steps}.")
 

@@ -24,14 +24,14 @@ class REDDiff(ChainMethod):
 
     Args:
         steps: a divisor of T; every T / steps-th timestep is taken. The official script takes 100 (the configuration 50).
-        learning_rate: of Adam; 0.5 in the official script, 0.1 in the configuration.
+        learning_rate: of Adam; 0.1 in the official configuration, 0.5 in the script.
         weight: lam.
     """
 
     name = "RED-diff"
     tasks = ("inpainting", "super-resolution")
 
-    def __init__(self, unet: UNet, steps: int = 100, learning_rate: float = 0.5, weight: float = 0.25):
+    def __init__(self, unet: UNet, steps: int = 100, learning_rate: float = 0.1, weight: float = 0.25):
         super().__init__(unet)
         self.steps, self.learning_rate, self.weight = steps, learning_rate, weight
 

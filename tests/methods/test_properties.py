@@ -7,6 +7,7 @@ import torch
 
 from difface import methods, profiles
 from difface.images import to_tensors
+from difface.methods.resizer import enlarge
 from difface.models.unet import UNet
 from difface.operators import BlockMeans, KnownPixels
 from difface.schedulers import ancestral
@@ -70,7 +71,7 @@ def test_ddnms_block_means_are_ys(unet, face):
 class Guess:
     """An estimator that answers with a given picture."""
 
-    dtype = torch.float32
+    dtype, takes_mask = torch.float32, True
 
     def __init__(self, answer: torch.Tensor):
         self.answer = answer
@@ -95,6 +96,18 @@ def test_ccdf_starts_low_and_contracts(unet, face, mask):
     assert (starts[1][0] - starts[6][0]).norm() < (first[0] - second[0]).norm()
     assert (ends[0] - ends[1]).norm() < 0.5 * apart.norm()
     assert KnownPixels(mask).measure(ends[0] - ends[1]).abs().max() < 1e-6
+
+
+def test_ccdfs_guess_is_the_profiles_estimator(face, mask):
+    """The painted hole is no face after a fifth of the chain; LaMa's is."""
+    method = methods.METHODS["ccdf"].load("tiny", "cpu", steps=50)
+    with torch.no_grad():
+        guess = method._guess(KnownPixels(mask).measure(2 * face - 1), KnownPixels(mask))
+    with torch.no_grad():
+        expected = 2 * profiles.load_estimator("tiny", "lama", "cpu")(face, mask) - 1
+    assert (guess - expected).abs().max() < 1e-4
+    low = BlockMeans(4).measure(face)
+    assert (method._guess(2 * low - 1, BlockMeans(4)) - enlarge(2 * low - 1, 4)).abs().max() < 1e-6
 
 
 def test_ccdf_walks_a_fifth_of_the_chain(unet):
