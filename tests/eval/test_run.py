@@ -169,6 +169,10 @@ def test_a_folder_of_pictures_is_a_method(tmp_path, dataset) -> None:
     runner, truth = Runner(tmp_path / "out", "cpu"), FolderMethod("truth", dataset.items[0].hq.parent)
     runner.evaluate(dataset, [truth], ["SSIM"])
     assert set(runner.scores(dataset, truth, "SSIM").values.values()) == {1.0}
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"has no face_0.png; one PNG for each of the 5 inputs"):
+        runner.evaluate(dataset, [FAST, FolderMethod("empty", tmp_path / "empty")], ["SSIM"])
+    assert not runner.pictures(dataset, FAST).exists()
 
 
 def test_what_cannot_be_scored_is_refused_before_anything_is_restored(
