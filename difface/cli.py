@@ -473,7 +473,12 @@ def sample(
 
 
 @app.command()
-def fetch(name: Annotated[str | None, typer.Argument(metavar="[PROFILE|WEIGHT]")] = None) -> None:
+def fetch(
+    name: Annotated[str | None, typer.Argument(metavar="[PROFILE|WEIGHT]")] = None,
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="I keep to the licence for non-commercial use; asked once.")
+    ] = False,
+) -> None:
     """Download the weights of a profile, or one file; without a name list what there is."""
     from difface import profiles, weights
 
@@ -487,7 +492,7 @@ def fetch(name: Annotated[str | None, typer.Argument(metavar="[PROFILE|WEIGHT]")
     if not files:
         typer.echo(f"{name} is embedded: there is nothing to fetch.")
     for file in files:
-        typer.echo(weights.fetch(file))
+        typer.echo(weights.fetch(file, accept_licence=accept_licence))
 
 
 @app.command()
@@ -532,7 +537,7 @@ def align(
 
 @app.command()
 def train(
-    kind: Annotated[str, typer.Argument(metavar="prior|estimator", help="What to train.")],
+    kind: Annotated[str, typer.Argument(metavar="prior|estimator|sr3", help="What to train.")],
     data: Annotated[list[Path], typer.Option(help="Folder of aligned faces (see `align`); repeat it for several.")],
     output: Output,
     soft: Annotated[
@@ -545,6 +550,9 @@ def train(
     task: Annotated[str, typer.Option(help="Of an estimator: restore, inpaint or sr4.")] = "restore",
     architecture: Annotated[
         str | None, typer.Option(help="Of an estimator: swinir (default) or srcnn; lama to inpaint.")
+    ] = None,
+    scale: Annotated[
+        int | None, typer.Option(help="Of sr3: how many times as long the sides become; 8 by default.")
     ] = None,
     size: Annotated[int, typer.Option(min=8, max=MAX_SIZE, help="Side in pixels.")] = 64,
     steps: Annotated[int, typer.Option(min=1, max=MAX_STEPS, help="Optimiser steps in all.")] = 8000,
@@ -565,11 +573,12 @@ def train(
     init: Annotated[Path | None, typer.Option(help="Folder of trained weights to start from.")] = None,
     p2_gamma: Annotated[float, typer.Option(min=0, help="Weights of the prior's loss over t; 0: all the same.")] = 0.0,
 ) -> None:
-    """Train the prior (eps loss) or an estimator (L1 on pairs made on the fly); run it again to resume."""
+    """Train the prior (eps loss), an estimator (L1 on pairs made on the fly) or SR3; run it again to resume."""
     from difface.training.data import Faces
     from difface.training.estimator import train_estimator
     from difface.training.loop import Settings
     from difface.training.prior import SOFT_FROM, train_prior
+    from difface.training.sr3 import SCALE, train_sr3
 
     settings = Settings(
         steps=steps,
@@ -591,19 +600,28 @@ def train(
         p2_gamma=p2_gamma,
         soft=soft,
         soft_from=soft_from is not None,
+        scale=scale is not None,
     )
     if kind == "prior":
         pictures = Faces(data, size, soft or [], memory)
         train_prior(pictures, output, settings, init, p2_gamma, SOFT_FROM if soft_from is None else soft_from)
     elif kind == "estimator":
         train_estimator(Faces(data, size, memory=memory), output, architecture, settings, init, task)
+    elif kind == "sr3":
+        train_sr3(Faces(data, size, memory=memory), output, settings, init, SCALE if scale is None else scale)
     else:
-        raise ValueError(f"'{kind}' cannot be trained; prior and estimator are accepted: choose one.")
+        raise ValueError(f"'{kind}' cannot be trained; prior, estimator and sr3 are accepted: choose one.")
 
 
 def _refuse_foreign_options(kind: str, **given) -> None:
     """Refuse options (name -> whether they are given) that the training of this kind would not use."""
-    foreign = {"prior": ("task", "architecture"), "estimator": ("p2_gamma", "soft", "soft_from")}
+    of_priors, of_estimators, of_sr3 = ("p2_gamma", "soft", "soft_from"), ("task", "architecture"), ("scale",)
+    foreign = {
+        "prior": of_estimators + of_sr3,
+        "estimator": of_priors + of_sr3,
+        "sr3": of_priors + of_estimators,
+    }
     for name in foreign.get(kind, ()):
         if given[name]:
-            raise ValueError(f"--{name.replace('_', '-')} is not for {kind}s; got it: leave it out.")
+            plural = kind if kind == "sr3" else f"{kind}s"
+            raise ValueError(f"--{name.replace('_', '-')} is not for {plural}; got it: leave it out.")

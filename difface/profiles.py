@@ -160,7 +160,7 @@ def inpainting_estimator(name: str) -> str:
 def load_unet(name: str, device: str = "auto", dtype: str = "auto") -> UNet:
     """The prior of a profile; arguments and errors as for `load`."""
     chosen = profile(name)
-    place, kind = resolve_device(device), _dtype(dtype)
+    place, kind = resolve_device(device), resolve_dtype(dtype)
     # channels_last gives the same numbers in less time
     return UNet.from_pretrained(chosen.unet(), torch_dtype=kind).to(place, memory_format=torch.channels_last)
 
@@ -175,7 +175,7 @@ def load_estimator(name: str, estimator: str | None = None, device: str = "auto"
         raise ValueError(
             f"the profile '{name}' has no estimator '{estimator}'; {', '.join(known)} are accepted: choose one."
         )
-    place, kind = resolve_device(device), _dtype(dtype)
+    place, kind = resolve_device(device), resolve_dtype(dtype)
     return FaceEstimator.from_pretrained(known[estimator](), torch_dtype=kind).to(place)
 
 
@@ -228,5 +228,6 @@ def dtype_name(name: str) -> str:
     return "float32" if name == "auto" else name
 
 
-def _dtype(name: str) -> torch.dtype:
+def resolve_dtype(name: str) -> torch.dtype:
+    """`dtype_name` as a type."""
     return getattr(torch, dtype_name(name))

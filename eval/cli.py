@@ -72,7 +72,7 @@ def table(
 
 @app.command()
 def methods(profile: cli.ProfileName = "tiny") -> None:
-    """List the methods that can be compared: kind, need, and network calls at official settings."""
+    """List the methods that can be compared: kind, need, network calls at official settings, and what gets their weights."""
     from eval.methods import listing
 
     typer.echo(listing(profile))

@@ -1,23 +1,41 @@
-"""Which methods there are: what each is, what it needs and what it costs."""
+"""Which methods there are: what each is, what it needs, what it costs, and whether its weights are here."""
 
-from difface.methods import METHODS, DifFace
+from difface.methods import LEARNED, METHODS, SR3, DifFace, Method, SwinIR
+from difface.weights import CATALOG, WeightMissing
 
 _NEEDS = {"inpainting": "a mask", "super-resolution": "a scale", "blind": "nothing more"}
 
 
 def listing(profile: str = "tiny") -> str:
-    """A table in Markdown, one row per method, with the calls of the prior's network at official settings.
+    """A table in Markdown, one row per method, with the calls of its network at official settings.
 
     Args:
         profile: whose networks are asked.
     """
-    rows = [("name", "method", "kind", "needs beside the picture", "calls"), ("---",) * 5]
-    for name, kind in METHODS.items():
-        method = kind.load(profile, device="cpu")
-        calls = {task: f"{method.calls(task):,}" for task in kind.tasks}
-        if len(set(calls.values())) > 1:
-            calls = {task: f"{count} ({task})" for task, count in calls.items()}
+    rows = [("name", "method", "kind", "needs beside the picture", "calls", "state"), ("---",) * 6]
+    for name, kind in (METHODS | LEARNED).items():
         needs = " or ".join(_NEEDS[task] for task in kind.tasks)
-        sort = "ours" if kind is DifFace else "training-free"
-        rows.append((name, kind.name, sort, needs, ", ".join(dict.fromkeys(calls.values()))))
+        rows.append((name, kind.name, _sort(kind), needs, *_calls_and_state(kind, profile)))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _sort(kind: type[Method]) -> str:
+    if kind in (DifFace, SwinIR):
+        return "ours"
+    if kind is SR3:
+        return "trained here"
+    return "by weight" if kind in LEARNED.values() else "training-free"
+
+
+def _calls_and_state(kind: type[Method], profile: str) -> tuple[str, str]:
+    try:
+        method = kind.load(profile, device="cpu")
+    except WeightMissing as problem:
+        command = CATALOG[problem.name].command if problem.name else "python -m difface train sr3"
+        return "-", f"`{command}`"
+    except ValueError as problem:
+        return "-", str(problem)
+    calls = {task: f"{method.calls(task):,}" for task in kind.tasks}
+    if len(set(calls.values())) > 1:
+        calls = {task: f"{count} ({task})" for task, count in calls.items()}
+    return ", ".join(dict.fromkeys(calls.values())), "ready"

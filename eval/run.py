@@ -385,8 +385,8 @@ def _missing(problem: WeightMissing) -> str:
     """What to do about the file of weights that is not there, without this machine's paths."""
     if problem.name is None:
         return " ".join(str(problem).split())
-    source = CATALOG[problem.name].source
-    remedy = f"get it with: python -m difface fetch {problem.name}" if source else "which has no public address"
+    weight = CATALOG[problem.name]
+    remedy = f"get it with: {weight.command}" if weight.source else "which has no public address"
     return f"needs {problem.name}, {remedy}"
 
 

@@ -117,10 +117,13 @@ def test_a_photo_whose_faces_are_left_alone_is_not_called_restored(run, onnx, tm
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("prior", "--size", 20), "multiple of 8"),
+        (("prior", "--size", 20), "aligned faces of 20x20"),
         (("prior", "--architecture", "srcnn"), "--architecture is not for priors"),
         (("prior", "--task", "inpaint"), "--task is not for priors"),
         (("estimator", "--p2-gamma", 0.5), "--p2-gamma is not for estimators"),
+        (("prior", "--scale", 8), "--scale is not for priors"),
+        (("sr3", "--task", "sr4"), "--task is not for sr3"),
+        (("sr3", "--scale", 7), "divides `size` 64; got 7"),
         (("prior", "--init", "nowhere"), "holds no trained network"),
         (("prior", "--init", "assets/tiny/srcnn"), "_class_name 'FaceEstimator'"),
         (("estimator", "--init", "assets/tiny/srcnn"), "architecture 'srcnn'; 'swinir'"),
@@ -142,7 +145,7 @@ def test_out_of_memory_is_one_line(run, face, tmp_path, monkeypatch):
 
 
 def test_train_and_convert(run, face, tmp_path):
-    for command, folder in (("prior", "prior"), ("estimator", "swinir")):
+    for command, folder in (("prior", "prior"), ("estimator", "swinir"), ("sr3", "sr3")):
         arguments = ("--data", tmp_path, "--steps", 1, "--batch-size", 1, "--precision", "no")
         assert run("train", command, *arguments, "-o", tmp_path / folder) == (0, [])
         assert (tmp_path / folder / "config.json").exists() and (tmp_path / folder / "checkpoint.pt").exists()

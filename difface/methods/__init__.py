@@ -1,13 +1,15 @@
-"""The methods that the paper compares with, and what came since, on any prior of the catalog: one file each.
+"""The methods that the paper compares with, and what came since.
 
-Each is `NAME(unet, ...).restore(lq, *, mask=None, scale=None, generator=None) -> (B, 3, H, W)`, training-free; its update
-rule is in its docstring, and the official defaults are its constructor's. `METHODS[name].load("tiny")` is one with
-the networks of a profile.
+Each is called as `restore(lq, *, mask=None, scale=None, generator=None) -> (B, 3, H, W)`. Those in `METHODS` are
+training-free, on any prior of the catalog, one file each: the update rule is in the docstring, and the official defaults
+are the constructor's. `METHODS[name].load("tiny")` is one with the networks of a profile. Those in `LEARNED` have a
+network of their own.
 """
 
 from inspect import signature
 
 from difface.methods.base import ChainMethod, Method, Task
+from difface.methods.by_weight import GFPGAN, GFPGAN12, GFPGAN14, CodeFormer, LaMa, RestoreFormer, SwinIR
 from difface.methods.ccdf import CCDF
 from difface.methods.ddnm import DDNM
 from difface.methods.ddrm import DDRM
@@ -24,6 +26,7 @@ from difface.methods.repaint import RePaint
 from difface.methods.replacement import Replacement
 from difface.methods.score_sde import ScoreSDE
 from difface.methods.sdedit import SDEdit
+from difface.methods.sr3 import SR3
 
 METHODS: dict[str, type[Method]] = {
     "difface": DifFace,
@@ -43,7 +46,19 @@ METHODS: dict[str, type[Method]] = {
     "red-diff": REDDiff,
     "sdedit": SDEdit,
 }
-"""Name on the command line -> class."""
+"""Name on the command line -> class, training-free."""
+
+LEARNED: dict[str, type[Method]] = {
+    "sr3": SR3,
+    "gfpgan": GFPGAN,
+    "gfpgan-1.2": GFPGAN12,
+    "gfpgan-1.4": GFPGAN14,
+    "restoreformer": RestoreFormer,
+    "codeformer": CodeFormer,
+    "lama": LaMa,
+    "swinir": SwinIR,
+}
+"""Name on the command line -> class, with a network of its own."""
 
 
 def load(
@@ -57,7 +72,7 @@ def load(
     """A method by its name on the command line.
 
     Args:
-        name: of `METHODS`.
+        name: of `METHODS` or `LEARNED`.
         task: what it is for.
         profile, device, dtype: as for `difface.profiles.load`.
         steps: instead of the official number.
@@ -65,10 +80,12 @@ def load(
     Raises:
         ValueError: an unknown name, or a task that the method cannot do, before a network is loaded; steps that it does not
             take.
+        difface.weights.WeightMissing: its network is not here; the message has the command that gets it or trains it.
     """
-    if name not in METHODS:
-        raise ValueError(f"the method '{name}' is unknown; {', '.join(METHODS)} are accepted: choose one.")
-    kind = METHODS[name]
+    known = METHODS | LEARNED
+    if name not in known:
+        raise ValueError(f"the method '{name}' is unknown; {', '.join(known)} are accepted: choose one.")
+    kind = known[name]
     kind.check_task(task)
     if steps is not None and "steps" not in signature(kind).parameters:
         raise ValueError(f"{kind.name} always takes the same steps; got {steps}: leave the number out.")
@@ -79,12 +96,18 @@ def load(
 
 __all__ = [
     "CCDF",
+    "CodeFormer",
     "DDNM",
     "DDRM",
     "DPS",
     "DR2",
     "GDP",
+    "GFPGAN",
+    "GFPGAN12",
+    "GFPGAN14",
     "ILVR",
+    "LEARNED",
+    "LaMa",
     "MCG",
     "METHODS",
     "ChainMethod",
@@ -95,8 +118,11 @@ __all__ = [
     "REDDiff",
     "RePaint",
     "Replacement",
+    "RestoreFormer",
     "SDEdit",
+    "SR3",
     "ScoreSDE",
+    "SwinIR",
     "Task",
     "load",
 ]

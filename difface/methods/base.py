@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import ClassVar, Literal
 
 import torch
+from diffusers import DDPMScheduler
 from tqdm.auto import tqdm
 
 from difface import profiles
@@ -13,6 +14,7 @@ from difface.methods.chain import Chain, drawn, recorded
 from difface.models.unet import UNet
 from difface.operators import BlockMeans, KnownPixels, Operator
 from difface.pipeline import Generators, one_generator_each
+from difface.schedulers import ancestral
 
 Task = Literal["inpainting", "super-resolution", "blind"]
 Callback = Callable[["Method", int, int, dict], object]
@@ -25,7 +27,7 @@ _GIVEN = {
 
 
 class Method(ABC):
-    """A way to restore pictures with a diffusion prior.
+    """A way to restore pictures.
 
     Attributes:
         name: as in tables.
@@ -48,7 +50,7 @@ class Method(ABC):
     @property
     @abstractmethod
     def size(self) -> int:
-        """Side in pixels of its results."""
+        """Side in pixels at which it works."""
 
     @abstractmethod
     def set_progress_bar_config(self, **config) -> None:
@@ -56,7 +58,7 @@ class Method(ABC):
 
     @abstractmethod
     def calls(self, task: Task) -> int:
-        """Calls of the prior's network for one batch."""
+        """Calls of its network for one batch."""
 
     @abstractmethod
     def restore(
@@ -108,15 +110,20 @@ class Method(ABC):
         return task
 
     @staticmethod
-    def _check(lq: torch.Tensor, side: int, scale: int | None) -> None:
-        """Refuse what is no batch of pictures of a prior's side."""
-        if not isinstance(lq, torch.Tensor) or lq.ndim != 4 or lq.shape[1] != 3 or not len(lq):
+    def _check(lq: torch.Tensor) -> None:
+        """Refuse what is no batch of pictures."""
+        if not isinstance(lq, torch.Tensor) or lq.ndim != 4 or lq.shape[1] != 3 or not lq.numel():
             given = tuple(lq.shape) if isinstance(lq, torch.Tensor) else type(lq).__name__
             raise ValueError(f"`lq` must be a tensor (B, 3, H, W); got {given}. Use `difface.images.to_tensors`.")
         if not lq.isfinite().all() or lq.min() < -1 or lq.max() > 2:
             raise ValueError(
                 f"`lq` must be in [0, 1], give or take its noise; got [{lq.min():g}, {lq.max():g}]. Divide bytes by 255."
             )
+
+    @classmethod
+    def _check_of_side(cls, lq: torch.Tensor, side: int, scale: int | None) -> None:
+        """Refuse what is no batch of pictures of a prior's side."""
+        cls._check(lq)
         side, size = side / (scale or 1), tuple(lq.shape[-2:])
         if size != (side, side):
             raise ValueError(
@@ -152,6 +159,10 @@ class ChainMethod(Method):
     def timesteps(self, task: Task) -> list[int]:
         """The grid, largest first."""
 
+    def scheduler(self, task: Task) -> DDPMScheduler:
+        """The chain's noise schedule and the grid on it."""
+        return ancestral(self.timesteps(task))
+
     def calls(self, task: Task) -> int:
         return len(self.timesteps(task))
 
@@ -180,11 +191,11 @@ class ChainMethod(Method):
     ) -> torch.Tensor:
         task = self._task(mask, scale)
         side, device = self.size, self.unet.device
-        self._check(lq, side, scale)
+        self._check_of_side(lq, side, scale)
         y = 2 * lq.to(device, torch.float32) - 1
         known = None
         if task == "inpainting":
-            known = KnownPixels(_checked(mask, lq).to(device))
+            known = KnownPixels(checked_mask(mask, lq).to(device))
             y = known.measure(y)
         elif task == "super-resolution":
             known = BlockMeans(scale)
@@ -193,10 +204,10 @@ class ChainMethod(Method):
             noise = drawn(one_generator_each(generator, len(lq)), shape, device)
         else:
             noise = recorded(draws, shape, device)
-        timesteps = self.timesteps(task)
+        scheduler = self.scheduler(task)
         with tqdm(total=self.calls(task), desc=self.name, **self._progress_bar_config) as bar:
-            report = self._reporter(timesteps[::-1], callback_on_step_end)
-            x_0 = self._sample(Chain(self.unet, timesteps, shape, noise, bar.update, report), y, known)
+            report = self._reporter(scheduler.timesteps.tolist()[::-1], callback_on_step_end)
+            x_0 = self._sample(Chain(self.unet, scheduler, shape, noise, bar.update, report), y, known)
         return (x_0 / 2 + 0.5).clamp(0, 1).cpu()
 
     def _reporter(self, timesteps: list[int], callback: Callback | None) -> Callable:
@@ -223,8 +234,8 @@ def check_divides_side(unet: UNet, name: str, value: int) -> int:
     return value
 
 
-def _checked(mask: torch.Tensor, lq: torch.Tensor) -> torch.Tensor:
-    """The mask in float32, after `Masked` has refused what is no binary mask."""
+def checked_mask(mask: torch.Tensor, lq: torch.Tensor) -> torch.Tensor:
+    """The mask in float32, after what is no binary mask for these pictures was refused."""
     mask = Masked(mask).mask
     if mask.shape[-2:] != lq.shape[-2:] or len(mask) not in (1, len(lq)):
         raise ValueError(

@@ -5,10 +5,10 @@ from math import exp, log, sqrt
 from typing import NamedTuple
 
 import torch
+from diffusers import DDPMScheduler
 from diffusers.utils.torch_utils import randn_tensor
 
 from difface.models.unet import UNet
-from difface.schedulers import ancestral
 
 Noise = Callable[[], torch.Tensor]
 """The next standard normal draw, (B, 3, H, W)."""
@@ -66,7 +66,7 @@ class Chain:
 
     Args:
         unet: predicts eps from (x_t, t), with three output channels or with six (eps, v).
-        timesteps: of the training chain, largest first.
+        scheduler: its betas are those of the training chain, its timesteps the grid, largest first.
         shape: of a state, (B, 3, H, W).
         noise: standard normal draws.
         on_call: called after every network call.
@@ -76,15 +76,15 @@ class Chain:
     def __init__(
         self,
         unet: UNet,
-        timesteps: list[int],
+        scheduler: DDPMScheduler,
         shape: tuple[int, ...],
         noise: Noise,
         on_call: Callable[[], object],
         on_step: Callable[[int, torch.Tensor, torch.Tensor], object],
     ):
         self.unet = unet
-        self.scheduler = ancestral(timesteps)
-        self.timesteps = timesteps[::-1]
+        self.scheduler = scheduler
+        self.timesteps = scheduler.timesteps.tolist()[::-1]
         self.shape = shape
         self.noise = noise
         self.end_step = on_step

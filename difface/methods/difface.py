@@ -64,7 +64,7 @@ class DifFace(Method):
     ) -> torch.Tensor:
         task = self._task(mask, scale)
         pipeline = self._pipeline(task)
-        self._check(lq, self.size, scale)
+        self._check_of_side(lq, self.size, scale)
         constraint = None if task == "blind" else Downsampled(scale) if mask is None else Masked(mask)
         noise, *step_noise = [None] if draws is None else draws
         result = pipeline(

@@ -27,8 +27,12 @@ COLOUR_JITTER = 0.06
 """Largest relative change of brightness, and half that of each channel: slight enough to stay within real photos."""
 
 
-def network(size: int) -> UNet:
-    """A fresh prior for pictures of `size` pixels: the smallest of `SHAPES` that serves, else the largest.
+def network(size: int, in_channels: int = 3) -> UNet:
+    """A fresh network for pictures of `size` pixels: the smallest of `SHAPES` that serves, else the largest.
+
+    Args:
+        size: side in pixels.
+        in_channels: more than a picture's 3 where it sees more than x_t.
 
     Raises:
         TrainingError: a size that the network cannot halve three times.
@@ -37,7 +41,7 @@ def network(size: int) -> UNet:
     step = SIZE_STEP * shape.get("patch_size", 1)
     if size % step:
         raise TrainingError(f"`size` must be a multiple of {step} for this prior; got {size}.")
-    return UNet(sample_size=size, **shape)
+    return UNet(sample_size=size, in_channels=in_channels, **shape)
 
 
 def train_prior(

@@ -2,12 +2,20 @@
 
 from difface.weights.catalog import CATALOG, Weight, lookup
 from difface.weights.convert import ConversionError, convert, converted, is_converted
-from difface.weights.download import cache_folder, fetch, find, find_any
-from difface.weights.formats import WeightError, WeightMissing, WeightRefused, check_format, load_state_dict
+from difface.weights.download import cache_folder, fetch, find, find_any, places
+from difface.weights.formats import (
+    LicenceNotAccepted,
+    WeightError,
+    WeightMissing,
+    WeightRefused,
+    check_format,
+    load_state_dict,
+)
 
 __all__ = [
     "CATALOG",
     "ConversionError",
+    "LicenceNotAccepted",
     "Weight",
     "WeightError",
     "WeightMissing",
@@ -22,4 +30,5 @@ __all__ = [
     "is_converted",
     "load_state_dict",
     "lookup",
+    "places",
 ]

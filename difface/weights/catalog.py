@@ -50,6 +50,16 @@ class Weight:
         """The address that it comes from, alone or in its archive; None where there is none."""
         return CATALOG[self.archive].url if self.archive else self.url
 
+    @property
+    def non_commercial(self) -> bool:
+        """Whether its licence must be accepted before it is downloaded."""
+        return "non-commercial" in self.licence
+
+    @property
+    def command(self) -> str:
+        """What gets it, where it has a source."""
+        return f"python -m difface fetch {self.name}{' --accept-licence' if self.non_commercial else ''}"
+
 
 def _at(base: str, name: str, kind: str, licence: str, what: str, used_by: str) -> Weight:
     """A file that keeps its name at `base`, of unknown size and digest."""

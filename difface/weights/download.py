@@ -31,12 +31,15 @@ from rich.progress import (
 from difface.files import sha256 as sha256_of
 from difface.files import whole_file
 from difface.weights.catalog import Weight, lookup
-from difface.weights.formats import WeightMissing, WeightRefused, check_format
+from difface.weights.formats import LicenceNotAccepted, WeightMissing, WeightRefused, check_format
 
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 4
 """Failures in a row, none of which brought a new byte, before a download is given up."""
+
+ACCEPTED = "accepted.json"
+"""File in the cache: the licences for non-commercial use that were accepted."""
 
 BACKOFF = 0.5
 """Seconds before the first retry; doubled each time."""
@@ -71,13 +74,11 @@ def find(name: str) -> Path:
         WeightRefused: it is there, but is no checkpoint, or not the one that was catalogued or recorded.
     """
     weight = lookup(name)
-    for path in _places(name):
+    for path in places(name):
         if path.is_file():
             _verify(weight, path)
             return path
-    remedy = (
-        f"Get it with: python -m difface fetch {name}" if weight.source else "It has no public address: put it there."
-    )
+    remedy = f"Get it with: {weight.command}" if weight.source else "It has no public address: put it there."
     raise WeightMissing(f"{name} ({weight.what}) is missing: looked for {_looked()}. {remedy}", name)
 
 
@@ -96,24 +97,29 @@ def find_any(*names: str) -> Path:
     return find(names[-1])
 
 
-def fetch(name: str, *, progress: bool = True) -> Path:
+def fetch(name: str, *, progress: bool = True, accept_licence: bool = False) -> Path:
     """The file of that name, downloaded (with its archive, if it is in one) into the cache when `find` does not have it.
 
     An interrupted download goes on where it stopped, also in a later call. Its size and SHA-256 are recorded in
-    NAME.json beside it, and every later use or download must match them.
+    NAME.json beside it, and every later use or download must match them. A licence for non-commercial use is asked for
+    once: what was accepted is recorded in the cache, and holds for every file under it.
 
     Args:
         name: a file name in the catalog.
         progress: show a bar on stderr where that is a terminal.
+        accept_licence: the user keeps to its licence for non-commercial use.
 
     Raises:
         ValueError: the catalog has no such name.
+        LicenceNotAccepted: its licence is for non-commercial use and was never accepted.
         WeightMissing: it has no address, or the server cannot be reached or does not have it.
         WeightRefused: what is here, or what came, is not the file that was expected.
     """
     weight = lookup(name)
-    if weight.source is None or any(path.is_file() for path in _places(name)):
+    if weight.source is None or any(path.is_file() for path in places(name)):
         return find(name)
+    if weight.non_commercial:
+        _ask_once(weight, accept_licence)
     if weight.archive:
         _unpack(weight, fetch(weight.archive, progress=progress))
         return find(name)
@@ -125,8 +131,25 @@ def fetch(name: str, *, progress: bool = True) -> Path:
     return find(name)
 
 
-def _places(name: str) -> list[Path]:
-    """Where a file may be, in order."""
+def _ask_once(weight: Weight, accepted_now: bool) -> None:
+    """Go on only if the licence of a file was accepted before, or is now."""
+    record = cache_folder() / ACCEPTED
+    accepted = json.loads(record.read_text()) if record.is_file() else []
+    if weight.licence in accepted:
+        return
+    if not accepted_now:
+        raise LicenceNotAccepted(
+            f"{weight.name} is under {weight.licence}. If you keep to that, accept it once for all files under it: "
+            f"{weight.command}",
+            weight.name,
+        )
+    record.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(record) as temporary:
+        temporary.write_text(json.dumps([*accepted, weight.licence], indent=1) + "\n")
+
+
+def places(name: str) -> list[Path]:
+    """Where a file or folder of weights may be, in order: `$DIFFACE_WEIGHTS/NAME` if that is set, the cache."""
     own = os.environ.get("DIFFACE_WEIGHTS")
     return [*([Path(own).expanduser() / name] if own else []), cache_folder() / name]
 

@@ -1,7 +1,8 @@
 """What a file of weights must look like, and how its tensors are read. Nothing is ever unpickled beyond tensors."""
 
+import io
 import zipfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from torch import Tensor
@@ -24,6 +25,10 @@ class WeightMissing(WeightError, FileNotFoundError):
     def __init__(self, message: str, name: str | None = None):
         super().__init__(message)
         self.name = name
+
+
+class LicenceNotAccepted(WeightMissing):
+    """A file could be downloaded, but nobody has accepted its licence for non-commercial use."""
 
 
 class WeightRefused(WeightError, ValueError):
@@ -87,6 +92,8 @@ def load_state_dict(path: str | Path) -> dict[str, Tensor]:
 def load_checkpoint(path: Path) -> object:
     """The object in the file: tensors, plain values and float arrays of NumPy, in plain containers; nothing else is unpickled.
 
+    Of a TorchScript archive it is the tensors by name.
+
     Raises:
         WeightRefused: it is no checkpoint, or holds something else.
     """
@@ -103,6 +110,8 @@ def load_checkpoint(path: Path) -> object:
     import torch
 
     try:
+        if _zip_holds(path, "/constants.pkl"):
+            return _torchscript_tensors(path)
         with torch.serialization.safe_globals(_numpy_arrays()):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=start[:2] == b"PK")
     except Exception as error:  # torch raises many kinds for a broken file
@@ -110,6 +119,44 @@ def load_checkpoint(path: Path) -> object:
         raise WeightRefused(
             f"{path} cannot be read as a PyTorch checkpoint of tensors alone ({type(error).__name__}: {reason})."
         ) from error
+
+
+class _Module:
+    """A module of a TorchScript archive: its attributes alone."""
+
+
+def _torchscript_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a TorchScript archive by name. Its code is left out: nothing of it is compiled or run."""
+    import torch
+
+    data = io.BytesIO()
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(data, "w") as copy:
+        for name in archive.namelist():
+            if PurePosixPath(name).parts[1] in ("data.pkl", "data", "version", "byteorder"):
+                copy.writestr(name, archive.read(name))
+    data.seek(0)
+    unknown = torch.serialization.get_unsafe_globals_in_checkpoint(data)
+    modules = [(_Module, name) for name in unknown if name.startswith("__torch__")]
+    lists = [(_as_it_is, name) for name in unknown if name.startswith("torch.jit._pickle.")]
+    data.seek(0)
+    with torch.serialization.safe_globals(modules + lists):
+        return _flat(torch.load(data, map_location="cpu", weights_only=True))
+
+
+def _as_it_is(values: object, *types: object) -> object:
+    """A list of TorchScript, without its type."""
+    return values
+
+
+def _flat(module: _Module, prefix: str = "") -> dict[str, Tensor]:
+    """Its tensors and those of the modules in it, named as in a state dict."""
+    tensors = {}
+    for name, value in vars(module).items():
+        if isinstance(value, Tensor):
+            tensors[prefix + name] = value
+        elif isinstance(value, _Module):
+            tensors |= _flat(value, f"{prefix}{name}.")
+    return tensors
 
 
 def _numpy_arrays() -> list:

@@ -1,20 +1,21 @@
-"""`python -m eval methods` says of each method what it needs and what it costs."""
+"""The list of methods: complete, and honest about what is here."""
 
-from difface.methods import METHODS
-from eval.cli import main
-
-
-def test_every_method_is_listed(capsys) -> None:
-    assert main(["methods"]) == 0
-    head, _, *rows = capsys.readouterr().out.strip().splitlines()
-    cells = {row.split(" | ")[0].strip("| "): [cell.strip("| ") for cell in row.split(" | ")] for row in rows}
-    assert list(cells) == list(METHODS)
-    assert head == "| name | method | kind | needs beside the picture | calls |"
-    assert cells["repaint"] == ["repaint", "RePaint", "training-free", "a mask", "2,410"]
-    assert cells["diffpir"][3:] == ["a mask or a scale", "19 (inpainting), 99 (super-resolution)"]
-    assert cells["difface"][2] == "ours" and "120 (inpainting)" in cells["difface"][4]
+from difface.methods import LEARNED, METHODS
+from eval.methods import listing
 
 
-def test_an_unknown_profile_is_refused(capsys) -> None:
-    assert main(["methods", "--profile", "huge"]) == 2
-    assert "the profile 'huge' is unknown" in capsys.readouterr().err
+def test_every_method_is_listed_with_its_calls_or_what_gets_it(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("DIFFACE_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("DIFFACE_CACHE", str(tmp_path))
+    rows = [line.strip("| ").split(" | ") for line in listing("tiny").splitlines()[2:]]
+    table = {name: rest for name, *rest in rows}
+    assert list(table) == [*METHODS, *LEARNED]
+    assert table["repaint"] == ["RePaint", "training-free", "a mask", "2,410", "ready"]
+    assert table["swinir"][-2:] == ["1", "ready"]
+    assert table["codeformer"][1:] == [
+        "by weight",
+        "nothing more",
+        "-",
+        "`python -m difface fetch codeformer.pth --accept-licence`",
+    ]
+    assert table["sr3"][1:] == ["trained here", "a scale", "-", "`python -m difface train sr3`"]

@@ -182,7 +182,7 @@ def test_the_ancestral_step_is_the_stock_one(channels):
     stock.variance_type = "learned_range" if channels == 6 else "fixed_small"
     stock.register_to_config(variance_type=stock.variance_type)
     unet, shape = small_unet(out_channels=channels), (1, 3, 16, 16)
-    chain = Chain(unet, timesteps, shape, None, lambda: None, None)
+    chain = Chain(unet, ancestral(timesteps), shape, None, lambda: None, None)
     x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     for i in (6, 3, 1, 0):
         with torch.no_grad():

@@ -16,8 +16,10 @@ import pytest
 import torch
 from safetensors.torch import save
 
+from difface import cli
 from difface.weights import (
     CATALOG,
+    LicenceNotAccepted,
     Weight,
     WeightMissing,
     WeightRefused,
@@ -124,6 +126,43 @@ def one_line(error):
     message = str(error.value)
     assert "\n" not in message
     return message
+
+
+# Licences
+
+
+def restricted(monkeypatch, server, name, licence="Made-up 1.0 (non-commercial)"):
+    monkeypatch.setitem(CATALOG, name, Weight(name, server.url, "method", licence, "a test's network", "tests"))
+
+
+def test_a_non_commercial_licence_is_asked_for_once(server, cache, monkeypatch, capsys):
+    restricted(monkeypatch, server, NAME)
+    restricted(monkeypatch, server, "second.pth")
+    restricted(monkeypatch, server, "third.pth", "Another 2.0 (non-commercial research)")
+    with pytest.raises(WeightMissing) as error:
+        fetch(NAME, progress=False)
+    command = f"python -m difface fetch {NAME} --accept-licence"
+    assert f"{NAME} is under Made-up 1.0 (non-commercial)." in one_line(error) and one_line(error).endswith(command)
+    assert server.requests == [] and not cache.exists()
+    with pytest.raises(WeightMissing, match=f"Get it with: {command}$"):
+        find(NAME)
+    assert cli.main(["fetch", NAME, "--accept-licence"]) == 0
+    assert capsys.readouterr().out.strip().endswith(NAME)
+    assert fetch("second.pth", progress=False).read_bytes() == server.body  # the same licence
+    with pytest.raises(LicenceNotAccepted, match="Another 2.0"):
+        fetch("third.pth", progress=False)
+
+
+def test_what_the_user_put_into_place_is_not_asked_about(server, cache, monkeypatch):
+    restricted(monkeypatch, server, NAME)
+    cache.mkdir(parents=True)
+    (cache / NAME).write_bytes(server.body)
+    assert fetch(NAME, progress=False) == cache / NAME and server.requests == []
+
+
+def test_an_archive_is_asked_about_by_the_file_in_it(monkeypatch, cache):
+    with pytest.raises(LicenceNotAccepted, match="det_10g.onnx is under InsightFace models"):
+        fetch("det_10g.onnx", progress=False)
 
 
 # Downloads that work
