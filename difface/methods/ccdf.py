@@ -38,6 +38,7 @@ class CCDF(ChainMethod):
 
     def __init__(self, unet: UNet, steps: int = 1000, t_0: float = 0.2, estimator: FaceEstimator | None = None):
         super().__init__(unet)
+        respaced(steps)  # refuses what is no number of steps
         if not 2 <= round(t_0 * steps) <= steps:
             raise ValueError(f"`t_0` must leave 2..{steps} of {steps} steps; got {t_0}. The paper's is about 0.2.")
         self.steps, self.t_0, self.estimator = steps, t_0, estimator

@@ -11,7 +11,7 @@ from difface.methods.chain import Chain
 from difface.methods.resizer import shrink
 from difface.models.unet import UNet
 from difface.operators import KnownPixels, Operator
-from difface.schedulers import NUM_TRAIN_TIMESTEPS
+from difface.schedulers import NUM_TRAIN_TIMESTEPS, respaced
 
 CUBIC_STEP = 0.01
 """Of the rule "cubic" (gamma in the official code)."""
@@ -72,6 +72,7 @@ class DiffPIR(ChainMethod):
 
     def timesteps(self, task: Task) -> list[int]:
         steps = (20 if task == "inpainting" else 100) if self.steps is None else self.steps
+        respaced(steps)  # refuses what is no number of steps
         last = NUM_TRAIN_TIMESTEPS - 1
         grid = [last - int(sqrt(k * NUM_TRAIN_TIMESTEPS**2 / (steps - 1))) for k in range(steps)]
         grid[-1] = 0

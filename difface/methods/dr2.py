@@ -48,6 +48,7 @@ class DR2(ChainMethod):
         enhancer: Enhancer | None = None,
     ):
         super().__init__(unet)
+        respaced(steps)  # refuses what is no number of steps
         side = unet.config.sample_size
         self.n = check_divides_side(unet, "n", max(4, 8 * side // OFFICIAL_SIDE) if n is None else n)
         self.steps, self.tau, self.enhancer = steps, tau, enhancer

@@ -34,6 +34,10 @@ class SDEdit(ChainMethod):
         if not 1 <= start <= 1000:
             raise ValueError(f"`start` must be in 1..1000; got {start}. The official examples use 500.")
         self.steps, self.start, self.rounds = steps, start, rounds
+        if len(self.timesteps("blind")) < 2:
+            raise ValueError(
+                f"{steps} steps leave fewer than two calls below `start` = {start}; take more, or a larger `start`."
+            )
 
     def timesteps(self, task: Task) -> list[int]:
         return [t for t in respaced(self.steps) if t < self.start]

@@ -162,11 +162,22 @@ def test_refusals(name, lq, known, message, unet):
         (methods.ScoreSDE, {"predictor": "euler"}, "'reverse' or 'ancestral'"),
         (methods.CCDF, {"t_0": 0}, "`t_0`"),
         (methods.SDEdit, {"start": 0}, "`start`"),
+        (methods.SDEdit, {"steps": 5, "start": 100}, "fewer than two calls"),
+        (methods.CCDF, {"steps": 0}, "`steps` must be a whole number"),
+        (methods.DR2, {"steps": 0}, "`steps` must be a whole number"),
     ],
 )
 def test_refused_settings(kind, settings, message, unet):
     with pytest.raises(ValueError, match=message):
         kind(unet, **settings)
+
+
+@pytest.mark.parametrize("name", [name for name in QUICK if name != "score-sde"])
+@pytest.mark.parametrize("steps", [0, 1, 1001])
+def test_steps_that_do_not_fit(name, steps, unet):
+    kind = methods.METHODS[name]
+    with pytest.raises(ValueError, match="steps"):
+        kind(unet, steps=steps).calls(kind.tasks[0])
 
 
 def test_grids():
