@@ -121,7 +121,7 @@ class Runner:
         """Refuse what scoring would stop at, by looking at the files: nothing is restored or scored.
 
         Raises:
-            ValueError: another method's folder lacks a picture, or a picture or one of the reference has another size.
+            ValueError: another method's folder lacks a picture, or a picture of the reference has another size.
         """
         if metrics:
             files = [self.pictures(dataset, method) for method in methods if isinstance(method, FolderMethod)]
@@ -130,10 +130,21 @@ class Runner:
                     raise ValueError(
                         f"{file.parent} has no {file.name}; one PNG for each of the {len(dataset.items)} inputs is accepted."
                     )
-                _check_size(file, dataset.size)
         if any(self._referred(METRICS[metric]()) for metric in metrics):
             for file in self._faces:
                 _check_size(file, dataset.size)
+
+    def fitted(self, dataset: Dataset, method: Method) -> str:
+        """What is said of another method's pictures that have another size than the data set's; else an empty text."""
+        if not isinstance(method, FolderMethod):
+            return ""
+        sizes = sorted({_size(self._result(dataset, method, item)) for item in dataset.items})
+        if sizes == [(dataset.size, dataset.size)]:
+            return ""
+        given = " to ".join(f"{width}x{height}" for width, height in dict.fromkeys((sizes[0], sizes[-1])))
+        return (
+            f"{method.name}'s pictures of {given} pixels resized to {dataset.size}x{dataset.size} (bicubic, antialias)"
+        )
 
     def pictures(self, dataset: Dataset, method: Method) -> Path:
         """The folder of a method's pictures."""
@@ -329,10 +340,8 @@ class Runner:
         return self.pictures(dataset, method) / f"{item.name}.png"
 
     def _read(self, files: Sequence[Path], size: int) -> torch.Tensor:
-        """(B, 3, size, size) in [0, 1] where scores are made."""
-        for file in files:
-            _check_size(file, size)
-        return torch.stack([read(file) for file in files]).to(self.scoring_device)
+        """(B, 3, size, size) in [0, 1] where scores are made; other sizes are fitted as everywhere (`images.fit_square`)."""
+        return torch.stack([images.fit_square(read(file), size) for file in files]).to(self.scoring_device)
 
     def _batches(self, items: Sequence) -> list[Sequence]:
         return [items[first : first + self.batch] for first in range(0, len(items), self.batch)]
@@ -353,9 +362,15 @@ def _check_size(file: Path, size: int) -> None:
     Raises:
         ValueError: it has.
     """
+    width, height = _size(file)
+    if (width, height) != (size, size):
+        raise ValueError(f"{file} is {width}x{height} pixels; {size}x{size} is accepted.")
+
+
+def _size(file: Path) -> tuple[int, int]:
+    """Width and height, by its head."""
     with Image.open(file) as picture:
-        if picture.size != (size, size):
-            raise ValueError(f"{file} is {picture.width}x{picture.height} pixels; {size}x{size} is accepted.")
+        return picture.size
 
 
 def _write_json(path: Path, content: dict) -> None:

@@ -200,7 +200,7 @@ class FolderMethod:
 
     Attributes:
         name: as in the paper's tables, whatever the case.
-        folder: one picture per item, of the item's name; for a table of several kinds, such a folder for each in it.
+        folder: one picture per item, NAME.png of any size; for a table of several kinds, such a folder for each in it.
     """
 
     name: str

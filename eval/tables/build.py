@@ -108,7 +108,8 @@ def build(
         lines = [_line(row, dataset, samples, runner, columns, number, name) for row in of_block]
         if paired:
             lines = _tested(lines, of_block, dataset, runner, scored)
-        blocks.append(Block(name or dataset.name, dataset.label, tuple(lines)))
+        fitted = filter(None, (runner.fitted(dataset, method) for method in methods if scored))
+        blocks.append(Block(name or dataset.name, "; ".join([dataset.label, *fitted]), tuple(lines)))
     if number in definitions.AVERAGE:
         blocks.append(_average(number, blocks, rows))
     return Result(number, printed.caption, tuple(columns), tuple(blocks), printed.notes, _made(rows, blocks, runner))
