@@ -11,8 +11,9 @@ from threading import Event
 
 import gradio as gr
 
+from difface.profiles import restoring_estimator
 from space.page import SCRIPT, STYLE, THEME, build
-from space.shared import EXAMPLES, PROFILES, ROOT, best_profile, fetch_detector, keep_clean, spaces, warm_up
+from space.shared import EXAMPLES, ROOT, best_profile, fetch_detector, keep_clean, spaces, warm_up
 
 MAX_UPLOAD = "64mb"
 
@@ -56,12 +57,17 @@ def own_folder() -> Iterator[None]:
 def main() -> None:
     """Parse, build, serve."""
     parser = argparse.ArgumentParser(description="Serve the page of DifFace Studio.")
-    parser.add_argument("--profile", choices=PROFILES, help="whose networks; DIFFACE_PROFILE, else the best there is")
+    parser.add_argument(
+        "--profile",
+        help="tiny, ffhq512 or a folder of `python -m difface assemble`; DIFFACE_PROFILE, else the best there is",
+    )
     parser.add_argument("--port", type=int, default=7860)
     arguments = parser.parse_args()
     profile = arguments.profile or os.environ.get("DIFFACE_PROFILE") or best_profile()
-    if profile not in PROFILES:
-        parser.error(f"DIFFACE_PROFILE is '{profile}'; {' and '.join(PROFILES)} are accepted: change or unset it.")
+    try:
+        restoring_estimator(profile)
+    except ValueError as error:
+        parser.error(f"{'--profile' if arguments.profile else 'DIFFACE_PROFILE'}: {error}")
     if not 0 < arguments.port < 2**16:
         parser.error(f"--port is {arguments.port}; 1 to {2**16 - 1} are accepted: choose one of these.")
     with own_folder():

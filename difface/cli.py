@@ -32,7 +32,9 @@ MAX_STEPS = 10**9
 Inputs = Annotated[list[Path], typer.Argument(metavar="IN...", help="Pictures or folders of pictures.")]
 Output = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the results.")]
 Seed = Annotated[int, typer.Option(help="Picture k of any input uses seed + k.")]
-ProfileName = Annotated[str, typer.Option("--profile", help="tiny, ffhq512, ffhq256-inpaint or imagenet256-sr.")]
+ProfileName = Annotated[
+    str, typer.Option("--profile", help="tiny, ffhq512, ffhq256-inpaint, imagenet256-sr, or a folder of `assemble`.")
+]
 Rival = Annotated[
     str | None,
     typer.Option("--method", help="Another method, with its official settings: ddrm, ... (`python -m eval methods`)."),
@@ -507,6 +509,27 @@ def convert(
     from difface import weights
 
     typer.echo(weights.convert(file, output, kind, image_size=size, head_width=head_width))
+    if kind == "unet":
+        typer.echo(
+            f"note: {head_width} channels per attention head are taken, which the checkpoint does not tell; if the network has "
+            "another number it will answer wrongly: give that with --head-width.",
+            err=True,
+        )
+
+
+@app.command()
+def assemble(
+    prior: Annotated[Path, typer.Argument(metavar="PRIOR", help="Folder of a prior, of `train` or `convert`.")],
+    output: Output,
+    estimator: Annotated[
+        Path | None, typer.Argument(metavar="[ESTIMATOR]", help="The same of an estimator; none is enough to `sample`.")
+    ] = None,
+    start: Annotated[int, typer.Option(help="N by default, 1..1000.")] = 400,
+) -> None:
+    """Put a prior and an estimator into one folder, which every --profile takes."""
+    from difface import profiles
+
+    typer.echo(profiles.assemble(prior, estimator, output, start))
 
 
 @app.command()

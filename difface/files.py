@@ -60,6 +60,20 @@ def scratch_folder(parent: str | os.PathLike) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
+def save_whole(model, folder: Path) -> None:
+    """`model.save_pretrained` beside the folder, then put into place: it is whole or not there; what was there is replaced."""
+    folder = folder.absolute()
+    with scratch_folder(folder.parent) as scratch:
+        fresh = scratch / "fresh"
+        model.save_pretrained(fresh)
+        mode = next(fresh.rglob("*.json")).stat().st_mode
+        for path in fresh.rglob("*.safetensors"):  # written for their owner alone, which a shared cache cannot use
+            path.chmod(mode)
+        if folder.exists():
+            os.rename(folder, scratch / "old")
+        os.rename(fresh, folder)
+
+
 def sha256(path: str | os.PathLike) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as file:

@@ -274,5 +274,7 @@ def restored_text(info: dict, profile: str, seed: int, comment: str = RESTORED) 
         profile, seed: what made it.
         comment: what it is.
     """
-    settings = {"profile": profile, "seed": seed} | {key: value for key, value in info.items() if key != "timesteps"}
+    settings = {"profile": Path(profile).name, "seed": seed} | {
+        key: value for key, value in info.items() if key != "timesteps"
+    }
     return {"Comment": comment, "difface": json.dumps(settings)}

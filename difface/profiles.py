@@ -1,5 +1,6 @@
 """Profiles: which networks work together, at which size, with which defaults."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import torch
 
+from difface.chain import check_begin_index
+from difface.files import save_whole
 from difface.models.estimator import FaceEstimator
 from difface.models.unet import UNet
 from difface.pipeline import DifFacePipeline
@@ -18,6 +21,7 @@ ASSETS = next(
     (place for place in (_PACKAGE / "assets", _PACKAGE.parent / "assets") if place.is_dir()), _PACKAGE / "assets"
 )
 """The embedded weights and examples: in an installed package inside it, in the repository beside it."""
+_INDEX = "model_index.json"
 Source = Callable[[], Path]
 
 
@@ -34,7 +38,7 @@ class Profile:
     """Parts and defaults.
 
     Attributes:
-        name: as on the command line.
+        name: as on the command line; of a folder its path.
         size: side in pixels at which the networks work.
         unet: where the prior is (called when it is needed: it may download and convert).
         estimators: name -> where that estimator is; the first is the default.
@@ -105,14 +109,89 @@ PROFILES = {
 
 
 def profile(name: str) -> Profile:
-    """A profile by name.
+    """A profile by name, or the folder of a saved pipeline (see `assemble`) as one.
 
     Raises:
-        ValueError: unknown name.
+        ValueError: unknown name, or a folder of something else.
     """
-    if name not in PROFILES:
-        raise ValueError(f"the profile '{name}' is unknown; {', '.join(PROFILES)} are accepted: choose one.")
-    return PROFILES[name]
+    if name in PROFILES:
+        return PROFILES[name]
+    if Path(name).is_dir():
+        return _saved(Path(name))
+    raise ValueError(
+        f"the profile '{name}' is unknown; {', '.join(PROFILES)} are accepted, and folders that `python -m difface assemble` "
+        "wrote: choose one."
+    )
+
+
+def label(name: str) -> str:
+    """How a profile is called in captions and names of files: a folder's own name, not where it is."""
+    return Path(name).name
+
+
+def _saved(folder: Path) -> Profile:
+    """The profile of a folder that `DifFacePipeline.save_pretrained` wrote."""
+    index, unet, estimator = (_json(folder / name) for name in (_INDEX, "unet/config.json", "estimator/config.json"))
+    has_estimator = (index.get("estimator") or [None])[0] is not None
+    whole = {"unet": unet.get("_class_name") == "UNet" and "sample_size" in unet}
+    if has_estimator:
+        whole["estimator"] = estimator.get("_class_name") == "FaceEstimator" and "architecture" in estimator
+    broken = [part for part, known in whole.items() if not (known and list((folder / part).glob("*.safetensors")))]
+    if index.get("_class_name") != DifFacePipeline.__name__:
+        broken = [_INDEX]
+    if broken:
+        raise ValueError(
+            f"the folder {folder} is no profile, for it holds no {broken[0]} of a DifFacePipeline; one that "
+            "`python -m difface assemble PRIOR ESTIMATOR -o DIR` or `save_pretrained` wrote is accepted: make one."
+        )
+    found = {estimator["architecture"]: partial(Path, folder, "estimator")} if has_estimator else {}
+    takes_mask = estimator.get("architecture") == "lama"
+    return Profile(
+        name=str(folder),
+        size=unet["sample_size"],
+        unet=partial(Path, folder, "unet"),
+        estimators={} if takes_mask else found,
+        begin_index=index.get("begin_index", 400),
+        files=(),
+        licence="whatever their makers say",
+        inpainting=found if takes_mask else {},
+    )
+
+
+def _json(file: Path) -> dict:
+    """What a JSON file says; nothing where there is none."""
+    try:
+        return dict(json.loads(file.read_text()))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def assemble(unet: Path, estimator: Path | None, folder: Path, begin_index: int = 400) -> Path:
+    """Put networks that `train` or `convert` wrote into one folder, which `profile` takes: a saved `DifFacePipeline`.
+
+    Args:
+        unet: folder of a `UNet`.
+        estimator: folder of a `FaceEstimator`; None for a prior that only draws samples.
+        folder: written whole or not at all; an earlier one of the kind is replaced.
+        begin_index: N by default.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ValueError: a folder of something else, or N outside 1..T.
+    """
+    check_begin_index(begin_index)
+    if folder.exists() and not (folder.is_dir() and (_json(folder / _INDEX) or not any(folder.iterdir()))):
+        raise ValueError(f"{folder} holds something else; a new or empty folder is accepted: choose another -o.")
+    for given, kind in ((unet, UNet), (estimator, FaceEstimator)):
+        if given is not None and _json(given / "config.json").get("_class_name") != kind.__name__:
+            raise ValueError(
+                f"{given} holds no {kind.__name__}; a folder that `python -m difface train` or `convert` wrote is accepted: check it."
+            )
+    loaded = FaceEstimator.from_pretrained(estimator) if estimator else None
+    save_whole(DifFacePipeline(UNet.from_pretrained(unet), build_scheduler("ddim"), loaded, begin_index), folder)
+    return folder
 
 
 def load(

@@ -74,11 +74,11 @@ class Setting:
         if self.agreement:
             known = f"-known{self.agreement.gamma:g}" + ("" if self.agreement.composite else "-unpasted")
         if self.begin_index is None:
-            return f"{self.profile}-{self.estimator}{known}"
+            return f"{profiles.label(self.profile)}-{self.estimator}{known}"
         start = "-official" if self.official_start else ""
         eta = f"-eta{self.eta:g}" if self.scheduler == "ddim" else ""
         chain = f"N{self.begin_index}-{self.scheduler}{self.steps}{eta}{start}"
-        return f"{self.profile}-difface-{self.estimator}-{chain}{known}"
+        return f"{profiles.label(self.profile)}-difface-{self.estimator}-{chain}{known}"
 
     def record(self) -> dict[str, Any]:
         """The setting as JSON, with the digests of the files that its networks came from."""
@@ -87,7 +87,7 @@ class Setting:
         fields = asdict(self)
         if self.agreement is None:  # as in the records from before there was one
             del fields["agreement"]
-        return fields | {"weights": _digests(self)}
+        return fields | {"profile": profiles.label(self.profile), "weights": _digests(self)}
 
     def check(self) -> None:
         """Refuse a chain that cannot be, before any network is loaded.

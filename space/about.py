@@ -74,6 +74,8 @@ WEIGHTS = {
     ),
 }
 """Who the weights under-represent."""
+UNKNOWN_WEIGHTS = "Everyone who is rare among the faces that the weights were trained on is restored worse, and pulled towards what is common there."
+"""The same of a folder of networks."""
 
 
 def tab(profile: profiles.Profile, minutes: int) -> None:
@@ -102,7 +104,7 @@ def tab(profile: profiles.Profile, minutes: int) -> None:
         show_progress="hidden",
     )
     text = LIMITS.format(
-        weights=WEIGHTS[profile.name],
+        weights=WEIGHTS.get(profile.name, UNKNOWN_WEIGHTS),
         size=profile.size,
         minutes=minutes,
         licence=profile.licence,

@@ -31,7 +31,7 @@ def build(profile_name: str = "tiny", examples: Path = shared.EXAMPLES) -> gr.Bl
     """The page.
 
     Args:
-        profile_name: of `shared.PROFILES`; its networks are loaded by `shared.warm_up` or the first request.
+        profile_name: one that restores without a mask; its networks are loaded by `shared.warm_up` or the first request.
         examples: folder of faces to click on, with whole photos in its folder photos; may be empty or missing.
     """
     profile, minutes = profiles.profile(profile_name), sum(shared.CLEANING) // 60
@@ -62,5 +62,6 @@ def build(profile_name: str = "tiny", examples: Path = shared.EXAMPLES) -> gr.Bl
 
 def _banner(profile: profiles.Profile) -> str:
     small = profile.size < 128
+    name = NAMES.get(profile.name, f"the networks in {profiles.label(profile.name)}")
     enlarged = "; what you see here is enlarged" if profile.size < shared.SHOWN else ""
-    return BANNER.format(name=NAMES[profile.name], size=profile.size, enlarged=enlarged, note=SMALL if small else "")
+    return BANNER.format(name=name, size=profile.size, enlarged=enlarged, note=SMALL if small else "")

@@ -25,8 +25,6 @@ try:
 except ImportError:
     spaces = None
 
-PROFILES = ("tiny", "ffhq512")
-"""Those that restore faces without a mask."""
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = profiles.ASSETS / "examples"
 SHOWN = 512
@@ -75,7 +73,7 @@ def pipeline_for(
     """A light pipeline for one request: the shared networks, loaded by the first that asks, with a scheduler of its own.
 
     Args:
-        profile: of `PROFILES`.
+        profile: see `difface.profiles`.
         estimator: None for the profile's first.
         scheduler: see `difface.schedulers`.
         start: N; None for the profile's.

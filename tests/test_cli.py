@@ -8,6 +8,7 @@ import pytest
 import torch
 from conftest import small_unet
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from difface import cli, images, profiles
 
@@ -166,6 +167,22 @@ def test_train_and_convert(run, face, tmp_path):
     assert run("train", "prior", *warm, "-o", tmp_path / "warm") == (0, [])
     weights = "diffusion_pytorch_model.safetensors"
     assert (tmp_path / "warm" / weights).read_bytes() == (tmp_path / "prior" / weights).read_bytes()
+    assert run("assemble", tmp_path / "prior", tmp_path / "swinir", "-o", tmp_path / "mine") == (0, [])
+    assert run("restore", face, "-o", tmp_path / "out", "--fast", "--profile", tmp_path / "mine") == (0, [])
+    assert (tmp_path / "out" / face.name).exists()
+
+
+@pytest.mark.parametrize("given", [(), ("--head-width", "32")])
+def test_convert_says_which_head_width_it_takes(capsys, parity, tmp_path, given):
+    state = load_file(parity / "unet_small.safetensors")
+    state = {key.removeprefix("sd."): value for key, value in state.items() if key.startswith("sd.")}
+    save_file(state, tmp_path / "net.safetensors")
+    arguments = ["convert", str(tmp_path / "net.safetensors"), "-o", str(tmp_path / "out"), "--kind", "unet"]
+    assert cli.main([*arguments, *given]) == 0
+    width = int(given[-1]) if given else 64
+    notes = capsys.readouterr().err.splitlines()
+    assert len(notes) == 1 and notes[0].startswith(f"note: {width} channels per attention head")
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["attention_head_dim"] == width
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ and what is left over.
 """
 
 import json
-import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from diffusers import ModelMixin
 from filelock import FileLock
 from torch import Tensor
 
-from difface.files import scratch_folder
+from difface.files import save_whole
 from difface.weights.download import cache_folder, fetch
 from difface.weights.formats import load_state_dict
 
@@ -83,7 +82,7 @@ def convert(
         model = _CONVERTERS[kind](state, image_size, head_width, dtype)
     except ConversionError as error:
         raise ConversionError(f"{file} cannot become a {kind!r}: {error}") from None
-    _write(model, folder)
+    save_whole(model, folder)
     return folder
 
 
@@ -432,16 +431,3 @@ def _class_name(folder: Path) -> str | None:
         return dict(json.loads((folder / "config.json").read_text())).get("_class_name")
     except (OSError, ValueError, TypeError):
         return None
-
-
-def _write(model: ModelMixin, folder: Path) -> None:
-    """Save beside the folder, then put it into place: it is whole or not there."""
-    folder = folder.absolute()
-    with scratch_folder(folder.parent) as scratch:
-        fresh = scratch / "fresh"
-        model.save_pretrained(fresh)
-        for path in fresh.glob("*.safetensors"):  # written for their owner alone, which a shared cache cannot use
-            path.chmod((fresh / "config.json").stat().st_mode)
-        if folder.exists():
-            os.rename(folder, scratch / "old")
-        os.rename(fresh, folder)

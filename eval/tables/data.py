@@ -141,11 +141,11 @@ def samples(
         ValueError: a number of steps that the chain does not take, or a folder that holds samples of another prior.
     """
     chosen, count = profiles.profile(profile), SAMPLES if limit is None else limit
-    name = f"samples-{profile}-{count}-steps{steps}-{profiles.dtype_name(dtype)}"
+    name = f"samples-{profiles.label(profile)}-{count}-steps{steps}-{profiles.dtype_name(dtype)}"
     files = [Path(f"sample_{seed:04d}.png") for seed in range(count)]
     description = {
         "name": name,
-        "label": f"{count:,} samples of the prior of {profile}, {steps} steps",
+        "label": f"{count:,} samples of the prior of {profiles.label(profile)}, {steps} steps",
         "size": chosen.size,
         "source": "prior",
         "limit": count,

@@ -130,6 +130,7 @@ def shared(rows: Sequence[Row]) -> str:
         ("eta {:g}", "eta"),
     ):
         values = {getattr(chain, field) for chain in chains}
+        values = set(map(profiles.label, values)) if field == "profile" else values
         parts += [form.format(value) for value in values if len(values) == 1]
     return ", ".join(parts) + " where a row says nothing else"
 
@@ -142,7 +143,14 @@ def _estimators(options: Options) -> list[Row]:
             if estimator in known:
                 result.append(Row(name, options.setting(estimator=estimator, **changes), name))
             else:
-                result.append(Row(name, None, name, f"the weights of {label} are not published for {options.profile}"))
+                result.append(
+                    Row(
+                        name,
+                        None,
+                        name,
+                        f"the weights of {label} are not published for {profiles.label(options.profile)}",
+                    )
+                )
     return result
 
 
@@ -181,7 +189,7 @@ def _inpainting_timed(options: Options) -> list[Row]:
 
 def _super_resolution(options: Options) -> list[Row]:
     if not profiles.profile(options.profile).estimators:
-        reason = f"no estimator of the profile '{options.profile}' is published, nor one for super-resolution"
+        reason = f"no estimator of the profile '{profiles.label(options.profile)}' is published, nor one for super-resolution"
         return [Row("input (nearest)", Setting()), Row("DifFace", None, "DifFace", reason)]
     return [
         Row("input (nearest)", Setting()),
