@@ -2,7 +2,10 @@
 
 import errno
 import json
+import os
+import tempfile
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from math import inf
 from pathlib import Path
@@ -14,12 +17,15 @@ from difface.files import whole_file
 from difface.memory import is_out_of_memory
 
 if TYPE_CHECKING:
+    from difface.folders import Found
     from difface.methods import Method
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 """What an output folder may answer."""
+LONGEST_NAME = 255
+"""Bytes that the name of a file may have."""
 BATCH = 8
 """Pictures that go through the networks at once."""
 MOST = 10_000
@@ -31,6 +37,10 @@ MAX_STEPS = 10**9
 
 Inputs = Annotated[list[Path], typer.Argument(metavar="IN...", help="Pictures or folders of pictures.")]
 Output = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the results.")]
+Recursive = Annotated[
+    bool,
+    typer.Option("--recursive", help="Search folders in folders too; the results lie in folders of the same names."),
+]
 Seed = Annotated[int, typer.Option(help="Picture k of any input uses seed + k.")]
 ProfileName = Annotated[
     str, typer.Option("--profile", help="tiny, ffhq512, ffhq256-inpaint, imagenet256-sr, or a folder of `assemble`.")
@@ -131,22 +141,65 @@ def _each(files: list[Path], work: Callable[[list[Path], list], None], batch: in
         raise Failures(f"{failed} of {len(files)} pictures could not be used; the others are done.")
 
 
-def _check_targets(
-    files: list[Path], output: Path, endings: tuple[str, ...] = ("",), suffix: str = ".png", others: Iterable[Path] = ()
-) -> None:
-    """Refuse two inputs that would write the same file NAME + ending + suffix, and results over inputs or `others`."""
-    sources = {file.resolve() for file in (*files, *others)}
-    makers: dict[Path, Path] = {}
-    for file in files:
-        for ending in endings:
-            target = (output / f"{file.stem}{ending}{suffix}").resolve()
-            if target in makers:
-                raise ValueError(
-                    f"{makers[target]} and {file} would both become {target.name}; different names are accepted: rename one."
-                )
-            if target in sources:
-                raise ValueError(f"{target} would be overwritten by a result; another folder is accepted: change -o.")
-            makers[target] = file
+class _Results:
+    """Where the results of a command go: OUTPUT/PLACE/NAME + ending for each of its pictures.
+
+    Args:
+        found: the pictures; what was left out is said.
+        output: the folder of the results.
+        endings: of the names of the files that a picture makes, such as "_s1.png".
+        others: files that must not be overwritten either.
+
+    Raises:
+        ValueError: two pictures would make the same file, a result would lie over an input, or nothing can be written there.
+    """
+
+    def __init__(self, found: "Found", output: Path, endings: tuple[str, ...] = (".png",), others: Iterable[Path] = ()):
+        self.output, self.places = output, dict(zip(found.files, found.places, strict=True))
+        sources = {os.path.realpath(file) for file in (*found.files, *others)}
+        makers: dict[str, Path] = {}
+        for file in found.files:
+            for ending in endings:
+                target = self.of(file, ending)
+                place = os.path.realpath(target)
+                if makers.setdefault(place, file) != file:
+                    raise ValueError(
+                        f"{makers[place]} and {file} would both become {target.name}; different names are accepted: rename one."
+                    )
+                if place in sources:
+                    raise ValueError(
+                        f"{target} would be overwritten by a result; another folder is accepted: change -o."
+                    )
+        _check_writable(output)
+        for note in found.notes:
+            typer.echo(f"note: {note}", err=True)
+
+    def of(self, file: Path, ending: str) -> Path:
+        """The result of a picture; where its name would be too long for a file, it is cut."""
+        stem = os.fsencode(file.stem)[: LONGEST_NAME - len(ending)].decode(errors="ignore")
+        return self.output / self.places[file] / f"{stem}{ending}"
+
+
+def _check_writable(folder: Path) -> None:
+    """Raise `ValueError` unless files can be written into a folder, which may not exist yet; nothing is left there."""
+    made = [place for place in (folder, *folder.parents) if not os.path.lexists(place)]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise ValueError(
+            f"nothing can be written into {folder} ({error.strerror}); a folder is accepted: change -o."
+        ) from None
+    finally:
+        for place in made:
+            with suppress(OSError):
+                place.rmdir()
+
+
+def _say(file: Path, notes: Iterable[str]) -> None:
+    """Report what was done to a picture on the way in."""
+    for note in notes:
+        typer.echo(f"note: {file}: the picture is {note}.", err=True)
 
 
 def _seeds(seed: int, count: int) -> list:
@@ -194,11 +247,13 @@ def restore(
             help="With --method: the pictures are small, each pixel the mean of so many, squared, of the result."
         ),
     ] = None,
+    kind: Annotated[str, typer.Option("--format", help="Of the results: png or jpg.")] = "png",
+    recursive: Recursive = False,
     device: Device = "auto",
     dtype: Dtype = "auto",
 ) -> None:
     """Restore aligned faces, or with --photo the faces in whole photos."""
-    from difface import images, profiles
+    from difface import folders, images, metadata, profiles
     from difface.chain import chain
     from difface.faces import find_faces
     from difface.methods import load
@@ -219,13 +274,15 @@ def restore(
         raise ValueError("--save-estimates is for aligned faces; got --photo: leave one out.")
     if (large or upscale == 2) and not photo:
         raise ValueError("--upscale and --large are for whole photos; got no --photo: add it, or leave them out.")
-    files = images.find(inputs)
-    answers = tuple(f"_s{k + 1}" for k in range(samples)) if samples > 1 else ("",)
-    _check_targets(files, output, (*answers, "_estimate") if save_estimates else answers)
+    if kind not in metadata.FORMATS:
+        raise ValueError(f"--format is '{kind}'; {' and '.join(metadata.FORMATS)} are accepted: choose one.")
+    found = folders.search(inputs, recursive, output)
+    answers = tuple(f"_s{k + 1}.{kind}" for k in range(samples)) if samples > 1 else (f".{kind}",)
+    results = _Results(found, output, (*answers, f"_estimate.{kind}") if save_estimates else answers)
     _seeds(seed, samples)  # refused, if it must be, before anything is loaded
     if method is not None:
         rival = load(method, "blind" if scale is None else "super-resolution", profile, device, dtype, steps)
-        return _restore_by(rival, files, output, answers, profile, seed, scale=scale)
+        return _restore_by(rival, results, answers, profile, seed, scale=scale)
     sampler = "dpm++" if fast else scheduler or "ddim"
     start = profiles.profile(profile).begin_index if start is None else start
     chain(build_scheduler(sampler), start, steps, eta)
@@ -239,27 +296,29 @@ def restore(
             picture, info = restore_photo(
                 pipeline, pictures[0], found, seed=k, num_inference_steps=steps, eta=eta, scale=upscale, large=large
             )
-            for note in info.pop("notes"):
+            for note in info["notes"]:
                 typer.echo(f"note: {group[0]}: {note}", err=True)
             info |= {"estimator": estimator, "sampler": sampler}
-            text = images.restored_text(info, profile, k, images.RESTORED if info["faces"] else images.UNTOUCHED)
-            images.write(picture, output / f"{group[0].stem}{answer}.png", text)
+            text = metadata.restored_text(info, profile, k, metadata.RESTORED if info["faces"] else metadata.UNTOUCHED)
+            images.write(picture, results.of(group[0], answer), text, pictures[0])
 
     def faces(group: list[Path], pictures: list) -> None:
         generators = [generator for _ in group for generator in _seeds(seed, samples)]
         result = pipeline(pictures, steps, eta, generators, num_images_per_input=samples)
-        names = [file.stem + answer for file in group for answer in answers]
-        for k, (name, picture) in enumerate(zip(names, result.images, strict=True)):
-            info = result.info | {"estimator": estimator, "sampler": sampler}
-            text = images.restored_text(info, profile, seed + k % samples)
-            images.write(picture, output / f"{name}.png", text)
+        made = [(file, picture, answer) for file, picture in zip(group, pictures, strict=True) for answer in answers]
+        for k, ((file, picture, answer), restored) in enumerate(zip(made, result.images, strict=True)):
+            info = result.info_of(k) | {"estimator": estimator, "sampler": sampler}
+            text = metadata.restored_text(info, profile, seed + k % samples)
+            images.write(restored, results.of(file, answer), text, picture)
+        for file, notes in zip(group, result.info["notes"], strict=True):
+            _say(file, notes)
         for file, estimate in zip(group, result.estimates if save_estimates else [], strict=False):
-            images.write(estimate, output / f"{file.stem}_estimate.png")
+            images.write(estimate, results.of(file, f"_estimate.{kind}"))
 
     if photo:
-        _each(files, photos)
+        _each(found.files, photos)
     else:
-        _each(files, faces, batch=max(1, BATCH // samples))
+        _each(found.files, faces, batch=max(1, BATCH // samples))
 
 
 @app.command()
@@ -294,7 +353,7 @@ def inpaint(
     """Fill the missing parts of aligned faces; known pixels stay the picture's own bytes."""
     import torch
 
-    from difface import images, profiles
+    from difface import folders, images, metadata, profiles
     from difface.chain import chain
     from difface.constraints import Masked
     from difface.inpaint import ETA, START, fill
@@ -306,14 +365,14 @@ def inpaint(
         switches = {"--rule": rule != "step", "--scheduler": scheduler != "ddim"}
         _refuse_ours(method, switches | {option: value is not None for option, value in ours.items()})
     start, eta = START if start is None else start, ETA if eta is None else eta
-    files = images.find(inputs)
-    answers = tuple(f"_s{k + 1}" for k in range(samples)) if samples > 1 else ("",)
-    _check_targets(files, output, answers, others=_mask_files(mask))
+    found = folders.search(inputs)
+    answers = tuple(f"_s{k + 1}.png" for k in range(samples)) if samples > 1 else (".png",)
+    results = _Results(found, output, answers, _mask_files(mask))
     _seeds(seed, samples)  # refused, if they must be, before anything is loaded
     if method is not None:
         find_mask = _mask_source(mask)
         rival = load(method, "inpainting", profile, device, dtype, steps)
-        return _restore_by(rival, files, output, answers, profile, seed, find_mask, composite=not no_composite)
+        return _restore_by(rival, results, answers, profile, seed, find_mask, composite=not no_composite)
     chain(build_scheduler(scheduler), start, steps, eta, Masked(torch.zeros(1, 1, 8, 8), rule, gamma))
     find_mask = _mask_source(mask)
     pipeline = profiles.load(profile, profiles.inpainting_estimator(profile), scheduler, device, dtype)
@@ -333,10 +392,11 @@ def inpaint(
                 composite=not no_composite,
             )
             for k, filled in enumerate(result.images, first):
-                text = images.restored_text(result.info, profile, seed + k)
-                images.write(filled, output / f"{file.stem}{answers[k]}.png", text)
+                text = metadata.restored_text(result.info, profile, seed + k)
+                images.write(filled, results.of(file, answers[k]), text, pictures[0])
+        _say(file, result.info["notes"])
 
-    _each(files, work)
+    _each(found.files, work)
 
 
 def _refuse_ours(method: str, given: dict[str, bool]) -> None:
@@ -348,28 +408,27 @@ def _refuse_ours(method: str, given: dict[str, bool]) -> None:
 
 def _restore_by(
     method: "Method",
-    files: list[Path],
-    output: Path,
+    results: _Results,
     answers: tuple[str, ...],
     profile: str,
     seed: int,
     find_mask: Callable | None = None,
     **known,
 ) -> None:
-    """Restore the files by another method, one after the other; `known` as for `restore_pictures`."""
-    from difface import images
+    """Restore the pictures by another method, one after the other; `known` as for `restore_pictures`."""
+    from difface import images, metadata
     from difface.methods.pictures import restore_pictures
 
     def work(group: list[Path], pictures: list) -> None:
         mask = None if find_mask is None else find_mask(group[0])
         for first in range(0, len(answers), BATCH):
             seeds = _seeds(seed, len(answers))[first : first + BATCH]
-            results = restore_pictures(method, pictures, seeds, len(seeds), mask=mask, **known)
-            for k, result in enumerate(results, first):
-                text = images.restored_text({"method": method.name}, profile, seed + k)
-                images.write(result, output / f"{group[0].stem}{answers[k]}.png", text)
+            restored = restore_pictures(method, pictures, seeds, len(seeds), mask=mask, **known)
+            for k, result in enumerate(restored, first):
+                text = metadata.restored_text({"method": method.name}, profile, seed + k)
+                images.write(result, results.of(group[0], answers[k]), text, pictures[0])
 
-    _each(files, work)
+    _each([*results.places], work)
 
 
 def _mask_files(given: str) -> list[Path]:
@@ -381,7 +440,8 @@ def _mask_files(given: str) -> list[Path]:
 def _mask_source(given: str) -> Callable:
     """--mask as a function that finds the mask (1, 1, H, W) of a picture file."""
     from difface import masks
-    from difface.images import SUFFIXES, ImageError, find
+    from difface.folders import find
+    from difface.images import ImageError
 
     if given == "auto":
         return masks.find_mask
@@ -390,13 +450,12 @@ def _mask_source(given: str) -> Callable:
         one = masks.read_mask(find([folder])[0])
         return lambda file: one
 
+    found = {path.stem: path for path in reversed(find([folder]))}
+
     def of_the_same_name(file: Path):
-        found = [
-            path for path in sorted(folder.iterdir()) if path.stem == file.stem and path.suffix.lower() in SUFFIXES
-        ]
-        if not found:
+        if file.stem not in found:
             raise ImageError(f"{folder} holds no mask for it; {file.stem}.png is accepted: add it.")
-        return masks.read_mask(found[0])
+        return masks.read_mask(found[file.stem])
 
     return of_the_same_name
 
@@ -412,30 +471,29 @@ def degrade(
     noise: Annotated[float, typer.Option(help="Standard deviation, in grey levels of 255.")] = 5,
     jpeg: Annotated[int, typer.Option(help="JPEG quality, 1..100.")] = 60,
     random: Annotated[bool, typer.Option("--random", help="Draw the parameters as in training.")] = False,
+    recursive: Recursive = False,
     seed: Seed = 0,
 ) -> None:
     """Make clean pictures worse (Eq. 17); NAME.json beside NAME.png holds the parameters."""
-    from difface import images
+    from difface import folders, images
     from difface.degradation import Degradation, Ranges, draw, noise_generator
     from difface.degradation import degrade as apply
 
     sigma_x, sigma_y, theta = _blur(blur)
     fixed = Degradation(scale, sigma_x, sigma_y, theta, noise, jpeg)
-    files = images.find(inputs)
-    _check_targets(files, output)
-    _check_targets(
-        files, output, suffix=".json", others=filter(Path.exists, (file.with_suffix(".json") for file in files))
-    )
+    found = folders.search(inputs, recursive, output)
+    beside = filter(Path.exists, (file.with_suffix(".json") for file in found.files))
+    results = _Results(found, output, (".png", ".json"), beside)
 
     def work(group: list[Path], pictures: list) -> None:
         hq = images.to_tensors(pictures)[0]
         generator = noise_generator(_checked(seed))
         degradation = draw(generator, Ranges.nearest(max(hq.shape[-2:]))) if random else fixed
-        images.write(images.to_pil(apply(hq, degradation, generator)), output / f"{group[0].stem}.png")
-        with whole_file(output / f"{group[0].stem}.json") as temporary:
+        images.write(images.to_pil(apply(hq, degradation, generator)), results.of(group[0], ".png"))
+        with whole_file(results.of(group[0], ".json")) as temporary:
             temporary.write_text(json.dumps(asdict(degradation)))
 
-    _each(files, work)
+    _each(found.files, work)
 
 
 def _blur(text: str) -> tuple[float, float, float]:
@@ -459,18 +517,19 @@ def sample(
     dtype: Dtype = "auto",
 ) -> None:
     """Draw faces from the prior alone, into sample_SEED.png."""
-    from difface import images, profiles
+    from difface import images, metadata, profiles
     from difface.chain import chain
     from difface.schedulers import NUM_TRAIN_TIMESTEPS, build_scheduler
 
     generators = _seeds(seed, count)
+    _check_writable(output)
     chain(build_scheduler(scheduler), NUM_TRAIN_TIMESTEPS, steps, eta, default_eta=1.0)
     pipeline = profiles.load(profile, None, scheduler, device, dtype, prior_only=True)
     for first in range(0, count, BATCH):
         part = generators[first : first + BATCH]
         result = pipeline.sample(len(part), steps, eta, part)
         for k, picture in enumerate(result.images, seed + first):
-            text = images.restored_text(result.info, profile, k, images.GENERATED)
+            text = metadata.restored_text(result.info, profile, k, metadata.GENERATED)
             images.write(picture, output / f"sample_{k:04d}.png", text)
 
 
@@ -543,19 +602,20 @@ def align(
             "--margin", help="Twice as large and with a margin, for `train`, which moves faces a little each time."
         ),
     ] = False,
+    recursive: Recursive = False,
 ) -> None:
     """Cut the largest face of each photo out, aligned by the FFHQ template; photos without a face are reported."""
-    from difface import detection, faces, images
+    from difface import detection, faces, folders, images
 
-    files = images.find(inputs)
-    _check_targets(files, output)
+    found = folders.search(inputs, recursive, output)
+    results = _Results(found, output)
     typer.echo(f"note: faces are found by {detection.detector_name()}.", err=True)
 
     def work(group: list[Path], pictures: list) -> None:
         face = faces.largest(faces.find_faces(pictures[0]))
-        images.write(faces.align(pictures[0], face.points, size, margin), output / f"{group[0].stem}.png")
+        images.write(faces.align(pictures[0], face.points, size, margin), results.of(group[0], ".png"))
 
-    _each(files, work)
+    _each(found.files, work)
 
 
 @app.command()

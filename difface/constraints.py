@@ -21,9 +21,11 @@ class Constraint(ABC):
 
     Attributes:
         mask: what an inpainting estimator is given beside the picture, (B, 1, H, W); None where nothing is missing.
+        gives_colours: whether the answer has colours even where the picture has none.
     """
 
     mask: torch.Tensor | None = None
+    gives_colours = False
 
     @abstractmethod
     def prepared(self, inputs: list[torch.Tensor], size: int) -> list[torch.Tensor]:
@@ -144,6 +146,8 @@ class Grey(Constraint):
     pixel: min ||x - x0_hat||^2 subject to w . x = y. The pipeline is handed pictures of any colours, only their luminance
     is used.
     """
+
+    gives_colours = True
 
     def prepared(self, inputs: list[torch.Tensor], size: int) -> list[torch.Tensor]:
         """The pictures in grey."""

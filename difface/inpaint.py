@@ -36,7 +36,8 @@ def fill(
         callback_on_step_end: as for the pipeline, with x0_hat (`pred_original_sample`).
 
     Returns:
-        The pipeline's output, PIL images of the picture's size; `.info` also holds `rule`, `gamma` and `composite`.
+        The pipeline's output, PIL images of the picture's size; `.info` also holds `rule`, `gamma` and `composite`, and `notes` on the
+        picture.
 
     Raises:
         ImageError: the mask has another size than the picture, or leaves no pixel of the model's known.
@@ -64,5 +65,5 @@ def fill(
         callback_on_step_end_tensor_inputs=["pred_original_sample"],
     )
     filled = [masks.paste_known(answer, picture, mask) for answer in output.images] if composite else output.images
-    info = output.info | {"rule": constraint.rule, "gamma": f"{constraint.gamma:g}", "composite": composite}
+    info = output.info_of(0) | {"rule": constraint.rule, "gamma": f"{constraint.gamma:g}", "composite": composite}
     return DifFaceOutput(images=filled, estimates=output.estimates, info=info)

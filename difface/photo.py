@@ -1,5 +1,6 @@
 """Whole photos: restore every face and paste it back; what is around the faces stays as it is."""
 
+from collections import Counter
 from collections.abc import Callable
 
 import cv2
@@ -11,6 +12,7 @@ from difface import detection, faces, images, upscale
 from difface.chain import DEFAULT_ETA, chain
 from difface.faces import Face
 from difface.pipeline import DifFacePipeline
+from difface.tone import Curve, tone_of
 
 LARGEST = 1.5
 """A face whose aligned square is more than this many times the model's size is left alone: it is better as it is."""
@@ -18,9 +20,8 @@ BATCH = 8
 """Faces that go through the networks at once."""
 SHOWN = (900, 1800)
 """Longer side in pixels of a photo with numbered boxes, at least and at most."""
-ONE_COLOUR = 2.0
-"""Standard deviation of a photo's colours across their main direction, in grey levels of 255, below which it is black and
-white or toned (sepia)."""
+SEEN = 256
+"""Side in pixels to which a whole photo is reduced, to see whether it has one tone."""
 
 
 def restore_photo(
@@ -51,8 +52,8 @@ def restore_photo(
             raises ends the work.
 
     Returns:
-        The photo, and the pipeline's `.info` with `faces` (how many were restored), `notes` (lines about faces that were left
-        alone or come back soft), `detector` and, at scale 2, `upscaler`.
+        The photo, and the pipeline's `.info` with `faces` (how many were restored), `notes` (lines about what was done to the
+        photo and its faces on the way in, and about faces that were left alone or come back soft), `detector` and, at scale 2, `upscaler`.
 
     Raises:
         ValueError: another scale.
@@ -65,8 +66,9 @@ def restore_photo(
     found = _faces(photo, found)
     known = [face for face in found if face.points is not None]
     chosen = [face for face in known if large or not is_large(face, pipeline.size)]
-    notes = _unknown(len(found) - len(known), len(found)) + _notes(known, len(found), large, pipeline.size)
-    info: dict = {"faces": len(chosen), "notes": notes, "detector": detection.detector_name()}
+    left = _unknown(len(found) - len(known), len(found)) + _notes(known, len(found), large, pipeline.size)
+    info: dict = {"faces": len(chosen), "detector": detection.detector_name()}
+    notes: list[str] = []
     before = np.asarray(photo)
     result = before.copy()
     steps = len(chain(pipeline.scheduler, pipeline.config.begin_index, num_inference_steps, eta).timesteps)
@@ -75,19 +77,22 @@ def restore_photo(
     if scale == 2:
         info["upscaler"] = upscale.upscaler_name()
         result = np.array(upscale.double(photo, pipeline.device, report))
-    one_colour, template = is_one_colour(photo), faces.FFHQ_TEMPLATE * pipeline.size
+    one_tone, template = _one_tone(photo), faces.FFHQ_TEMPLATE * pipeline.size
     for first in range(0, len(chosen), batch):
         part = chosen[first : first + batch]
         crops = [faces.warp(before, face.points, template, pipeline.size) for face in part]
         generators = [torch.Generator().manual_seed(seed) for _ in part]
         follow = _follow(report, tiles + first * steps, len(part))
-        output = pipeline(crops, num_inference_steps, eta, generators, callback_on_step_end=follow)
+        output = pipeline(crops, num_inference_steps, eta, generators, output_type="pt", callback_on_step_end=follow)
+        notes += [note for of_face in output.info["notes"] for note in of_face]
         info |= output.info
         for face, crop, restored in zip(part, crops, output.images, strict=True):
-            restored = restored.convert("L").convert("RGB") if one_colour else restored
+            restored = images.to_uint8(one_tone.tinted(restored) if one_tone else restored)
             # Pixel i is centred at i + 0.5 at either scale.
-            faces.paste(result, match_colour(np.asarray(restored), crop), (face.points + 0.5) * scale - 0.5)
-    return Image.fromarray(result), info
+            faces.paste(result, match_colour(restored, crop), (face.points + 0.5) * scale - 0.5)
+    lines = [f"the photo is {note}." for note in photo.info["notes"]]
+    lines += [f"{count} of {len(chosen)} faces: {note}." for note, count in Counter(notes).items()]
+    return Image.fromarray(result), info | {"notes": lines + left}
 
 
 def _faces(photo: Image.Image, found: list[Face] | None) -> list[Face]:
@@ -163,10 +168,9 @@ def _local_mean(picture: np.ndarray) -> np.ndarray:
     return cv2.GaussianBlur(picture, (0, 0), len(picture) / 16, borderType=cv2.BORDER_REPLICATE)
 
 
-def is_one_colour(photo: Image.Image) -> bool:
-    """Whether a photo is black and white or toned: its colours lie on a line, to within `ONE_COLOUR` levels."""
-    colours = np.asarray(photo.convert("RGB").resize((256, 256), Image.Resampling.BOX), float).reshape(-1, 3)
-    return bool(np.linalg.eigvalsh(np.cov(colours.T))[1] < ONE_COLOUR**2)
+def _one_tone(photo: Image.Image) -> Curve | None:
+    """The one tone of a whole photo, whose faces may be too small or too noisy to show it."""
+    return tone_of(images.to_tensors(photo.resize((SEEN, SEEN), Image.Resampling.BOX))[0]).curve
 
 
 def numbered(photo: Image.Image, found: list[Face]) -> Image.Image:

@@ -17,6 +17,7 @@ from difface.constraints import Constraint
 from difface.models.estimator import FaceEstimator
 from difface.models.unet import UNet
 from difface.schedulers import NUM_TRAIN_TIMESTEPS, check_scheduler
+from difface.tone import tone_of
 
 Pictures = list[Image.Image] | torch.Tensor | np.ndarray
 Generators = torch.Generator | list[torch.Generator] | None
@@ -31,12 +32,19 @@ class DifFaceOutput(BaseOutput):
             `output_type="pt"` a tensor (B * K, 3, H, W), with "np" a float32 array (B * K, H, W, 3).
         estimates: f(y), one for each of the B inputs, in the same form; None for samples of the prior alone.
         info: what was done: `begin_index` (N), `calls`, `timesteps`, `noise_timestep`, `scheduler`, `eta`,
-            `num_inference_steps`, `official_start`, `dtype`, `size`. An interrupted call lists the calls that were made.
+            `num_inference_steps`, `official_start`, `dtype`, `size`, and `notes`: for each of the B inputs a list of what
+            was done to it on the way in, in words that go on "The picture is ..." (`difface.tone`, `difface.colour`). An interrupted call
+            lists the calls that were made.
     """
 
     images: Pictures
     estimates: Pictures | None
     info: dict[str, Any]
+
+    def info_of(self, k: int) -> dict[str, Any]:
+        """`info` of restored face k by itself, for its metadata: with the notes on its own input."""
+        per_input = len(self.images) // len(self.info["notes"])
+        return self.info | {"notes": self.info["notes"][k // per_input]}
 
 
 class DifFacePipeline(DiffusionPipeline):
@@ -112,7 +120,8 @@ class DifFacePipeline(DiffusionPipeline):
 
         Args:
             image: B pictures, as `difface.images.to_tensors` takes them: PIL images, uint8 arrays or a tensor
-                (B, 3, H, W) in [0, 1]. They are worked on at the model's size and returned at their own.
+                (B, 3, H, W) in [0, 1]. They are worked on at the model's size and returned at their own. Dark, faded, black
+                and white and toned ones come back as such (`difface.tone`).
             num_inference_steps: with DDIM the length of the whole chain's grid, a divisor of T (250: every fourth
                 timestep), of which the steps below N are taken; with others the number of network calls.
                 Default 250, with others 5.
@@ -130,12 +139,13 @@ class DifFacePipeline(DiffusionPipeline):
             return_dict: False returns the tuple (images, estimates, info).
             callback_on_step_end: called as (pipeline, step, timestep, tensors) after every step; may return a changed
                 "sample". `pipeline._interrupt = True` leaves the other steps out, an exception ends the call.
-            callback_on_step_end_tensor_inputs: of "sample" and "pred_original_sample" (x0_hat), both in [-1, 1].
+            callback_on_step_end_tensor_inputs: of "sample" and "pred_original_sample" (x0_hat), both in [-1, 1] and in the
+                tone that the networks see.
 
         Raises:
             ValueError, TypeError: an argument outside what is accepted; the message says which and what is.
         """
-        inputs = images.to_tensors(image)
+        inputs, notes = map(list, zip(*images.with_notes(image), strict=True))
         steps = chain(self.scheduler, self.config.begin_index, num_inference_steps, eta, constraint, official_start)
         self.check_inputs(
             inputs,
@@ -153,7 +163,9 @@ class DifFacePipeline(DiffusionPipeline):
         sizes = [tuple(tensor.shape[-2:]) for tensor in inputs]
 
         # 1. Estimate: x_0 is roughly f(y).
-        y = torch.stack([images.fit_square(tensor, self.size) for tensor in inputs]).to(self._execution_device)
+        colours = constraint is not None and constraint.gives_colours
+        tones = [tone_of(images.fit_square(tensor, self.size), colours) for tensor in inputs]
+        y = torch.stack([tone.given for tone in tones]).to(self._execution_device)
         mask = None
         if constraint is not None:
             constraint = constraint.fitted(len(y), self.size, y.device)
@@ -179,11 +191,16 @@ class DifFacePipeline(DiffusionPipeline):
             callback_inputs=callback_on_step_end_tensor_inputs,
         )
 
-        # 4. Pictures out, at the callers' sizes.
+        # 4. Pictures out, in the callers' tones and sizes.
+        x_0 = (x_0 / 2 + 0.5).clamp(0, 1).unflatten(0, (len(tones), -1))
+        x_0 = torch.stack([tone.back(answer) for tone, answers in zip(tones, x_0, strict=True) for answer in answers])
+        estimates = torch.stack([tone.back(estimate) for tone, estimate in zip(tones, estimates, strict=True)])
         repeated = [size for size in sizes for _ in range(num_images_per_input)]
-        pictures = self._pictures((x_0 / 2 + 0.5).clamp(0, 1), repeated, output_type)
+        pictures = self._pictures(x_0, repeated, output_type)
         estimates = self._pictures(estimates, sizes, output_type)
-        output = DifFaceOutput(images=pictures, estimates=estimates, info=self._info(steps, calls))
+        info = self._info(steps, calls)
+        info["notes"] = [[*before, *tone.notes] for before, tone in zip(notes, tones, strict=True)]
+        output = DifFaceOutput(images=pictures, estimates=estimates, info=info)
         self.maybe_free_model_hooks()
         return output if return_dict else output.to_tuple()
 

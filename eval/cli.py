@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from difface import cli
+from difface import cli, folders
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
 
@@ -292,6 +292,6 @@ def portrait_sheet(
 
     if level not in EXAMPLES:
         raise ValueError(f"the level '{level}' is unknown; {', '.join(EXAMPLES)} are accepted: choose one.")
-    files = images.find(inputs)[:limit]
+    files = folders.find(inputs)[:limit]
     truth = torch.stack([images.to_tensors(images.read(file))[0] for file in files])
     typer.echo(comparison(output, [file.stem for file in files], truth, level))

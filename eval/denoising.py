@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from diffusers import DDPMScheduler
 
-from difface import images
+from difface import folders, images
 from difface.models.unet import UNet
 
 TIMESTEPS = (25, 50, 100, 150, 250, 400, 600, 800)
@@ -27,7 +27,7 @@ def denoising_psnr(weights: Path, data: Path, dtype: torch.dtype = torch.bfloat1
     abar = DDPMScheduler(
         num_train_timesteps=1000, beta_schedule="linear", beta_start=1e-4, beta_end=0.02
     ).alphas_cumprod
-    x_0 = torch.stack([2 * images.to_tensors(images.read(file))[0] - 1 for file in images.find([data])])
+    x_0 = torch.stack([2 * images.to_tensors(images.read(file))[0] - 1 for file in folders.find([data])])
     eps = torch.randn(x_0.shape, generator=torch.Generator().manual_seed(0))
     result = {}
     for t in TIMESTEPS:

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from rich.progress import track
 
-from difface import images, profiles
+from difface import folders, images, profiles
 from difface.degradation import Degradation, degrade
 from difface.metrics import FDPrior, FrechetIdentity
 from difface.schedulers import FAST_CALLS
@@ -38,7 +38,7 @@ def fd_prior_agreement(train: Path, test: Path, reference: int = 400) -> pd.Data
         difface.weights.WeightMissing: the embedding network is not there.
     """
     metrics = (FDPrior(), FrechetIdentity())
-    known, files = images.find([train])[:reference], images.find([test])
+    known, files = folders.find([train])[:reference], folders.find([test])
     for part in _read(known).split(BATCH):
         for metric in metrics:
             metric.update(part, real=True)

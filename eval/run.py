@@ -30,7 +30,7 @@ from accelerate.utils import broadcast_object_list
 from PIL import Image
 from rich.progress import track
 
-from difface import images, profiles
+from difface import folders, images, profiles
 from difface.files import whole_file
 from difface.masks import read_mask
 from difface.metrics import FID, KernelDistance, measure
@@ -90,7 +90,7 @@ class Runner:
     ):
         self.root, self.device, self.batch, self.reference = root, device, batch, reference
         self.dtype = profiles.dtype_name(dtype)
-        self._faces = images.find([reference]) if reference else []
+        self._faces = folders.find([reference]) if reference else []
         self.state = PartialState(cpu=device == "cpu", timeout=PATIENCE)
         if self.device == "auto":
             self.device = str(self.state.device)

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from rich.progress import track
 
-from difface import images, profiles
+from difface import folders, images, profiles
 from difface.degradation import Degradation, degrade
 from difface.files import whole_file
 from difface.metrics import PSNR, SSIM, FrechetIdentity, IdentityAngle, KernelDistance
@@ -92,7 +92,7 @@ def report(train: Path, test: Path, output: Path, limit: int | None = None, dtyp
         error`) and `samples` (see `eval.prior_samples`).
     """
     dtype = profiles.dtype_name(dtype)
-    known, files = images.find([train]), images.find([test])[:limit]
+    known, files = folders.find([train]), folders.find([test])[:limit]
     done = _resumed(output, _fingerprint(known, files, dtype), dtype)
     truth = torch.cat([_read(file) for file in files])
     distances = (FrechetIdentity(), KernelDistance(FrechetIdentity()))

@@ -103,16 +103,19 @@ def answerer(profile: str) -> Callable:
             run = running.Run(work)
             yield from run.steps(lambda step: (None, widgets.under_way("Drawing the answers", step), None))
             (result, info), notes = run.result()
-            result = torch.stack([shared.toned(answer, seen) for answer in result])
+            info["notes"] = picture.info["notes"] + info["notes"][0]
             values = certainty.spread(result)
             overlay = certainty.heat_map(values, result[0])
             shown = [shared.enlarged(answer) for answer in result]
             # as files, so that what is downloaded says that it is AI-restored
             pictures = [
-                (shared.save(answer, f"seed_{seed + k}.png", info, profile, seed + k), f"Seed {seed + k}")
+                (
+                    shared.save(answer, f"seed_{seed + k}.png", info, profile, seed + k, picture=picture),
+                    f"Seed {seed + k}",
+                )
                 for k, answer in enumerate(shown)
             ]
-            text = widgets.note(note, *notes, certainty.sentence(values, count))
+            text = widgets.note(note, *shared.said(info["notes"]), *notes, certainty.sentence(values, count))
             yield (shown[0], shared.enlarged(overlay)), text, pictures
 
     return answers

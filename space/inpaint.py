@@ -16,6 +16,7 @@ from difface.chain import chain
 from difface.constraints import Masked
 from difface.inpaint import ETA, START, fill
 from difface.pipeline import DifFaceOutput
+from difface.tone import tone_of
 from difface.weights import WeightError
 from space import running, shared, widgets
 from space.restore import DDIM_STEPS
@@ -334,6 +335,9 @@ def inpainter(profile: str) -> Callable:
             yield None, None, widgets.under_way("Loading the networks"), None
             before = _enlarged(masks.paste_known(Image.new("RGB", crop.size, "white"), crop, constraint.mask))
 
+            size = profiles.profile(profile).size
+            tone = tone_of(images.fit_square(constraint.prepared(images.to_tensors(crop), size)[0], size))
+
             def attempt(report: Callable, device: str) -> DifFaceOutput:
                 pipeline = shared.pipeline_for(profile, estimator, "ddim", start, device)
                 begin_index = pipeline.config.begin_index
@@ -345,16 +349,17 @@ def inpainter(profile: str) -> Callable:
                 )
 
             def view(step: running.Step) -> tuple:
-                now = images.to_pil(images.unfit_square(step.x0_hat[0], crop.height, crop.width))
+                now = images.to_pil(images.unfit_square(tone.back(step.x0_hat[0]), crop.height, crop.width))
                 return (before, _enlarged(now)), None, widgets.under_way("Filling in", step), None
 
             run = running.Run(lambda report: running.within_memory(lambda device, _: attempt(report, device)))
             yield from run.steps(view)
             output, notes = run.result()
-            file = shared.save(output.images[0], face, output.info, profile, seed)
+            done = [*dict.fromkeys(picture.info["notes"] + output.info["notes"])]
+            file = shared.save(output.images[0], face, output.info | {"notes": done}, profile, seed, picture=picture)
             summary = _summary(output.info, constraint.mask, seed)
             pair = before, _enlarged(output.images[0])
-            yield pair, _enlarged(output.estimates[0]), widgets.note(note, *notes, summary), file
+            yield pair, _enlarged(output.estimates[0]), widgets.note(note, *shared.said(done), *notes, summary), file
 
     return inpaint
 

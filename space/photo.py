@@ -6,7 +6,7 @@ from pathlib import Path
 import gradio as gr
 from PIL import Image
 
-from difface import detection, faces, images, profiles
+from difface import detection, faces, metadata, profiles
 from difface.photo import BATCH, LARGEST, SHOWN, is_large, numbered, restore_photo
 from space import running, shared, widgets
 from space.restore import Tab
@@ -196,8 +196,8 @@ def photo_restorer(profile: str) -> Callable:
             run = running.Run(work)
             yield from run.steps(lambda step: (None, widgets.under_way("Restoring the faces", step), None))
             (result, info), notes = run.result()
-            comment = images.RESTORED if info["faces"] else images.UNTOUCHED
-            file = shared.save(result, photo, info, profile, seed, comment)
+            comment = metadata.RESTORED if info["faces"] else metadata.UNTOUCHED
+            file = shared.save(result, photo, info, profile, seed, comment, picture)
             yield _pair(picture, result), widgets.note(_summary(info["faces"], result), *info["notes"], *notes), file
 
     return restore_photo_

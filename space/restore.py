@@ -12,6 +12,7 @@ from difface import images, profiles
 from difface.chain import DEFAULT_ETA, DEFAULT_STEPS, chain
 from difface.pipeline import DifFaceOutput
 from difface.schedulers import FAST_CALLS
+from difface.tone import tone_of
 from space import running, shared, widgets
 
 SCHEDULERS = [
@@ -153,7 +154,8 @@ def restorer(profile: str) -> Callable:
             crop, note = shared.aligned_face(picture, aligned, pipeline.size)
             full = images.to_tensors(crop)[0]
             seen = images.fit_square(full, pipeline.size)
-            before, pixels = shared.enlarged(seen), shared.pixels(seen)
+            tone = tone_of(seen)
+            before, pixels = shared.enlarged(seen), shared.pixels(tone.given)
 
             def attempt(report: Callable, device: str) -> DifFaceOutput:
                 pipeline = shared.pipeline_for(profile, estimator, scheduler, start, device)
@@ -162,7 +164,7 @@ def restorer(profile: str) -> Callable:
 
             def view(step: running.Step) -> tuple:
                 bar = widgets.under_way("Drawing the details", step)
-                return (before, shared.enlarged(shared.toned(step.x0_hat[0], seen))), pixels, None, bar, None
+                return (before, shared.enlarged(tone.back(step.x0_hat[0]))), pixels, None, bar, None
 
             run = running.Run(
                 lambda report: running.within_memory(lambda device, _: attempt(report, device)),
@@ -171,11 +173,14 @@ def restorer(profile: str) -> Callable:
             yield from run.steps(view)
             output, notes = run.result()
             seconds = time.perf_counter() - began
-            restored = shared.toned(output.images[0], seen)
+            restored = output.images[0]
             result = images.to_pil(images.unfit_square(restored, *full.shape[-2:]))  # at its size in the upload
-            info = output.info | {"sampler": scheduler, "estimator": estimator}
-            file = shared.save(result, face, info, profile, seed)
-            summary = widgets.note(note, *notes, _summary(total, start, pipeline.size, seconds, seed, result))
+            done = picture.info["notes"] + tone.notes
+            info = output.info | {"sampler": scheduler, "estimator": estimator, "notes": done}
+            file = shared.save(result, face, info, profile, seed, picture=picture)
+            summary = widgets.note(
+                note, *shared.said(done), *notes, _summary(total, start, pipeline.size, seconds, seed, result)
+            )
             yield (
                 (before, shared.enlarged(restored)),
                 pixels,

@@ -15,9 +15,7 @@ import requests
 import torch
 from PIL import Image
 
-from difface import DifFacePipeline, build_scheduler, faces, images, profiles, weights
-from difface.degradation import to_grey
-from difface.photo import is_one_colour, match_colour
+from difface import DifFacePipeline, build_scheduler, faces, images, metadata, profiles, weights
 from difface.weights import WeightError
 
 try:
@@ -31,6 +29,8 @@ SHOWN = 512
 """Side in pixels to which faces are enlarged on the page."""
 MAX_CROP = 1024
 """Largest side in pixels of a face that is cut out of a photo."""
+MAX_NAME = 50
+"""Letters of an upload's name that its result takes on."""
 MAX_SEED = 2**32 - 1 - 8
 """So that eight answers have seeds of their own."""
 ALIGNED = 0.8
@@ -139,7 +139,7 @@ def read(path: str | None) -> Image.Image:
         ImageError: there is none (any more), or it cannot be used.
     """
     if not path:
-        raise images.ImageError("no picture is chosen; a PNG, JPEG, WebP, BMP or TIFF file is accepted: upload one.")
+        raise images.ImageError(f"no picture is chosen; {images.ACCEPTED} are accepted: upload one.")
     if not Path(path).is_file():
         raise images.ImageError(
             "this picture has been deleted from the server, as all are after a while: upload it again."
@@ -190,17 +190,13 @@ def aligned_face(picture: Image.Image, is_aligned: bool, size: int) -> tuple[Ima
     return faces.align(picture, face.points, side), f"The face was found in the picture and aligned.{others}"
 
 
-def toned(restored: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
-    """A face from a black and white or toned (sepia) picture in the tones of that picture, any other as it is.
+def said(notes: list[str]) -> list[str]:
+    """Sentences on what was done to a picture on the way in, each once.
 
     Args:
-        restored: (3, H, W) in [0, 1].
-        seen: (3, H, W), what the model saw.
+        notes: of the picture and of the pipeline.
     """
-    if not is_one_colour(images.to_pil(seen)):
-        return restored
-    grey = images.to_uint8(to_grey(restored))
-    return images.to_tensors(match_colour(grey, images.to_uint8(seen)))[0]
+    return [f"The picture is {note}." for note in dict.fromkeys(notes)]
 
 
 def enlarged(picture: torch.Tensor) -> Image.Image:
@@ -244,7 +240,15 @@ def keep_clean(ended: Event) -> Thread:
     return _in_background(work, "cleaning")
 
 
-def save(result: Image.Image, source: str, info: dict, profile: str, seed: int, comment: str = images.RESTORED) -> str:
+def save(
+    result: Image.Image,
+    source: str,
+    info: dict,
+    profile: str,
+    seed: int,
+    comment: str = metadata.RESTORED,
+    picture: Image.Image | None = None,
+) -> str:
     """Write a picture with its settings and what it is in its metadata; the path.
 
     Args:
@@ -253,9 +257,10 @@ def save(result: Image.Image, source: str, info: dict, profile: str, seed: int, 
         info: of the pipeline.
         profile, seed: what made it.
         comment: what it is.
+        picture: of `read`, whose date and resolution go on.
     """
-    path = result_folder() / f"{Path(source).stem}_restored.png"
-    images.write(result, path, images.restored_text(info, profile, seed, comment))
+    path = result_folder() / f"{Path(source).stem[:MAX_NAME]}_restored.png"
+    images.write(result, path, metadata.restored_text(info, profile, seed, comment), picture)
     return str(path)
 
 

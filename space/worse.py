@@ -7,7 +7,7 @@ import gradio as gr
 import torch
 from PIL import Image
 
-from difface import images, profiles
+from difface import images, metadata, profiles
 from difface.contraction import contraction
 from difface.degradation import Degradation, Ranges, degrade, noise_generator
 from difface.metrics.psnr import PSNR
@@ -23,10 +23,10 @@ PREVIEW = dict(concurrency_id="preview", concurrency_limit=1)
 SETTINGS = ("s", "σ₁", "σ₂", "the angle of the blur", "δ", "q")
 """The sliders, as errors call them."""
 PICTURES = {
-    "Truth": ("truth.png", images.UNTOUCHED),
-    "Input y": ("input.png", images.UNTOUCHED),
-    "Estimate f(y)": ("estimate.png", images.RESTORED),
-    "DifFace": ("restored.png", images.RESTORED),
+    "Truth": ("truth.png", metadata.UNTOUCHED),
+    "Input y": ("input.png", metadata.UNTOUCHED),
+    "Estimate f(y)": ("estimate.png", metadata.RESTORED),
+    "DifFace": ("restored.png", metadata.RESTORED),
 }
 """What is compared: caption -> file, and what its metadata say of it."""
 
@@ -192,7 +192,7 @@ def inventor(profile: str) -> Callable:
                 return pipeline.sample(1, INVENT_STEPS, generator=shared.generators(seed))
 
             output, _ = running.within_memory(attempt)
-            text = images.restored_text(output.info, profile, seed, images.GENERATED)
+            text = metadata.restored_text(output.info, profile, seed, metadata.GENERATED)
             return _file(output.images[0], f"invented_{seed}", text)
 
     return invent
@@ -214,7 +214,7 @@ def _file(picture: Image.Image, name: str, text: dict[str, str] | None = None) -
 def _is_invented(path: str) -> bool:
     """Whether a file is a face that *Invent a face* drew."""
     with Image.open(path) as picture:
-        return picture.info.get("Comment") == images.GENERATED
+        return metadata.text_of(picture).get("Comment") == metadata.GENERATED
 
 
 def _files(
@@ -224,9 +224,9 @@ def _files(
     folder, files = shared.result_folder(), []
     for caption, picture in compared.items():
         name, comment = PICTURES[caption]
-        if invented and comment == images.UNTOUCHED:
-            comment = images.GENERATED
-        text = images.restored_text(info, profile, seed, comment)
+        if invented and comment == metadata.UNTOUCHED:
+            comment = metadata.GENERATED
+        text = metadata.restored_text(info, profile, seed, comment)
         images.write(shared.enlarged(picture), folder / name, text)
         files.append((str(folder / name), caption))
     return files

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from difface import faces, images
+from difface.folders import find
 
 MEMORY = 4.0
 """Decoded pictures are kept when all of them take up to so many GB (1e9 bytes); else each batch is read from disk."""
@@ -51,7 +52,7 @@ class Faces:
     def __init__(self, folders: Sequence[Path], size: int, soft: Sequence[Path] = (), memory: float = MEMORY):
         if not memory >= 0:
             raise TrainingError(f"`memory` must be a number of GB from 0 up; got {memory}.")
-        sharp, softer = images.find([*folders]), images.find([*soft])
+        sharp, softer = find([*folders]), find([*soft])
         self.files, self.size = sharp + softer, size
         self.soft = torch.arange(len(self.files)) >= len(sharp)
         bytes_in_all = sum(3 * self._side(file) ** 2 for file in self.files)

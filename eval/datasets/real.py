@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from difface import images
+from difface import folders
 from eval.datasets.make import make
 from eval.datasets.manifest import Dataset
 from eval.datasets.synthetic import digest_of_files
@@ -47,7 +47,7 @@ def build_real(source: Path, folder: Path, size: int, *, name: str | None = None
         raise ValueError(f"the real-world set '{name}' is unknown; {', '.join(REAL_WORLD)} are accepted: choose one.")
     if limit is not None and limit < 1:
         raise ValueError(f"`limit` must be a number of pictures from 1; got {limit}.")
-    files = images.find([source])
+    files = folders.find([source])
     title = REAL_WORLD[name].title if name else Path(source).resolve().name
     if name and len(files) != REAL_WORLD[name].count:
         logger.warning(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from difface import images
+from difface import folders, images
 from difface.degradation import Degradation, cells, grid
 from eval.datasets import sampled
 from eval.datasets.make import Plan, make
@@ -113,7 +113,7 @@ def clean_faces(source: str | Path, data: Path | None, size: int, limit: int | N
             f"the source '{source}' is unknown; sampled, celeba or a folder of aligned faces are accepted."
         )
     name = folder.resolve().name
-    return CleanFaces("folder", name, f"of {name}", images.find([folder]))
+    return CleanFaces("folder", name, f"of {name}", folders.find([folder]))
 
 
 def _celeba(data: Path | None, size: int) -> list[Path]:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from difface import images, profiles
+from difface import folders, profiles
 from eval.figures import FIGURES, Faces, default_faces, read_faces, save
 from eval.figures.faces import Reference
 
@@ -59,7 +59,7 @@ def draw(
         option = {"others": "methods"}.get(foreign[0], foreign[0])
         raise ValueError(f"figure {number} takes no --{option}; got it: leave it out, or draw another figure.")
     if reference:
-        given["reference"] = Reference(tuple(images.find([reference])), profiles.profile(profile).size)
+        given["reference"] = Reference(tuple(folders.find([reference])), profiles.profile(profile).size)
     faces = faces_of(profile, data, lq, limit)
     for one in numbers:
         if number == "all" and one in INPAINTING and not profiles.profile(profile).inpainting:

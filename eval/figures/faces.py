@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from difface import images
+from difface import folders, images
 from difface.degradation import Ranges, cells, degrade
 from eval.datasets import name_seed, noise_of
 from eval.gallery import EXAMPLES, clean_faces
@@ -99,7 +99,7 @@ def read_faces(size: int, hq: Path | None = None, lq: Path | None = None, limit:
     """
     if hq is None and lq is None:
         raise ValueError("a folder of clean faces, of inputs, or both are accepted; got neither: give one.")
-    names = tuple(file.stem for file in images.find([hq or lq])[:limit])
+    names = tuple(file.stem for file in folders.find([hq or lq])[:limit])
     truth = None if hq is None else read_results(hq, names, size)
     if lq is not None:
         return Faces(names, truth, read_results(lq, names, size))
@@ -113,7 +113,7 @@ def read_results(folder: Path, names: tuple[str, ...], size: int) -> Tensor:
     Raises:
         difface.images.ImageError: the folder does not hold a picture of each name.
     """
-    files = {file.stem: file for file in images.find([folder])}
+    files = {file.stem: file for file in folders.find([folder])}
     missing = [name for name in names if name not in files]
     if missing:
         raise images.ImageError(

@@ -14,7 +14,7 @@ from IPython.display import Image, Markdown, display
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from difface import images, profiles
+from difface import folders, images, profiles
 from difface.degradation import Ranges, cells, degrade
 from eval.figures.faces import Faces, noises
 from eval.figures.scores import axis_label
@@ -48,7 +48,7 @@ def faces(profile: str = "tiny", limit: int = 3) -> Faces:
     Raises:
         ValueError: more or fewer than that.
     """
-    kept = images.find([FACES]) if profile == "tiny" else None
+    kept = folders.find([FACES]) if profile == "tiny" else None
     if limit < 1 or (kept and limit > len(kept)):
         raise ValueError(f"`limit` must be in 1..{len(kept) if kept else 'any number'}; got {limit}.")
     if kept:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from difface import DifFacePipeline, cli, degradation, images, profiles
+from difface import DifFacePipeline, cli, degradation, folders, images, profiles
 from eval import fd_agreement, gallery, tiny_report
 from eval.cli import main
 from eval.figures import default_faces, read_faces
@@ -51,7 +51,7 @@ def files(tmp_path, astronaut_face) -> list[Path]:
     """Two faces, whose names say seeds that a gallery takes."""
     for k in range(2):
         images.write(astronaut_face, tmp_path / "faces" / f"{k}.png")
-    return images.find([tmp_path / "faces"])
+    return folders.find([tmp_path / "faces"])
 
 
 def report(files: list[Path]) -> None:

@@ -8,7 +8,7 @@ pytest.importorskip("gradio", reason="gradio is not installed")
 
 import gradio as gr
 
-from difface import images
+from difface import images, metadata
 from difface.chain import DEFAULT_ETA
 from space import inpaint, page, restore, shared, widgets, worse
 
@@ -78,8 +78,8 @@ def test_downloads_say_what_they_are(face):
     *_, (files, scores, text) = worse.worse_restorer("tiny")(face, True, **SETTINGS, start=250)
     said = {caption: Image.open(file).text["Comment"] for file, caption in files}
     assert list(said) == ["Truth", "Input y", "Estimate f(y)", "DifFace"]
-    assert said["Truth"] == said["Input y"] == images.UNTOUCHED
-    assert said["Estimate f(y)"] == said["DifFace"] == images.RESTORED
+    assert said["Truth"] == said["Input y"] == metadata.UNTOUCHED
+    assert said["Estimate f(y)"] == said["DifFace"] == metadata.RESTORED
     assert [row[0] for row in scores] == list(said)[1:] and "shrinks that to" in text
     seen = worse.worsener(64)(face, True, **SETTINGS)
     assert images.read(files[1][0]).tobytes() == seen.tobytes()
@@ -87,7 +87,7 @@ def test_downloads_say_what_they_are(face):
 
 def test_an_invented_face_says_so(face, monkeypatch):
     monkeypatch.setattr(worse, "INVENT_STEPS", 2)
-    assert Image.open(worse.inventor("tiny")(3)).text["Comment"] == images.GENERATED
+    assert Image.open(worse.inventor("tiny")(3)).text["Comment"] == metadata.GENERATED
 
 
 def test_too_little_memory_for_an_invented_face_is_told_in_a_line(monkeypatch):
