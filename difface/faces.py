@@ -43,17 +43,18 @@ class Face:
         return None if self.points is None else turn_of(self.points)
 
 
-def find_faces(image: Image.Image, threshold: float = 0.5) -> list[Face]:
+def find_faces(image: Image.Image, threshold: float = 0.5, *, glance: bool = False) -> list[Face]:
     """All faces of a photo, however they are turned, in reading order, by the detector that `difface.detection` names.
 
     Args:
         image: a photo; small ones are enlarged for the detector, large ones are seen in tiles.
         threshold: least confidence in [0, 1].
+        glance: look for faces that fill the picture only, which is quick.
 
     Raises:
         difface.weights.WeightError: SCRFD's file is there, but is not what it should be; or there is no detector at all.
     """
-    boxes, scores, points = search(np.asarray(to_rgb(image)), detection.detector(), threshold)
+    boxes, scores, points = search(np.asarray(to_rgb(image)), detection.detector(), threshold, glance=glance)
     found = [
         Face(tuple(map(float, box)), None if np.isnan(five).any() else five, float(score))
         for box, five, score in zip(boxes, points, scores, strict=True)

@@ -192,7 +192,7 @@ def blank(size: int) -> Callable:
         if not face:
             return None, None
         with shared.one_line():
-            return _sheet(shared.aligned_face(shared.read(face), aligned, size)[0], None), None
+            return _sheet(shared.aligned_face(shared.read(face), aligned, size, has_holes=True)[0], None), None
 
     return inpaint_canvas
 
@@ -206,7 +206,7 @@ def masker(size: int) -> Callable:
             return gr.skip()
         with shared.one_line():
             picture, seed = shared.read(face), shared.whole(mask_seed, "seed of the mask", 0, shared.MAX_SEED)
-            crop, _ = shared.aligned_face(picture, aligned, size)
+            crop, _ = shared.aligned_face(picture, aligned, size, has_holes=True)
             if kind == "auto":
                 return _sheet(crop, _holes(face, crop is picture))
             return _sheet(crop, masks.MASKS[kind](*shared.generators(seed)).paint(crop.height, crop.width))
@@ -329,7 +329,7 @@ def inpainter(profile: str) -> Callable:
         """Fill the missing parts of a face, and show how it comes about."""
         with shared.one_line():
             picture, seed = shared.read(face), shared.whole(seed, "seed", 0, shared.MAX_SEED)
-            crop, note = shared.aligned_face(picture, aligned, profiles.profile(profile).size)
+            crop, note = shared.aligned_face(picture, aligned, profiles.profile(profile).size, has_holes=True)
             constraint = Masked(_painted(painted, *crop.size), rule, _gamma(gamma))
             estimator = profiles.inpainting_estimator(profile)
             yield None, None, widgets.under_way("Loading the networks"), None

@@ -122,7 +122,7 @@ def finder(size: int) -> Callable:
             choices = [(f"{k} ({face.score:.0%})", k) for k, face in enumerate(found, 1)]
             are_large = [is_large(face, size) for face in found]
             ticks = gr.update(choices=choices, value=_ticked([k for _, k in choices], large, are_large))
-            note = _found(are_large, large, size)
+            note = _found(are_large, large, size, sum(face.points is None for face in found))
             return numbered(picture, found), ticks, note, are_large, gr.update(visible=not found)
 
     return find_faces
@@ -145,8 +145,8 @@ def _ticked(numbers: list[int], large: bool, found: list[bool]) -> list[int]:
     return [k for k in numbers if large or not found[k - 1]]
 
 
-def _found(found: list[bool], large: bool, size: int) -> str:
-    """What was found, for the status."""
+def _found(found: list[bool], large: bool, size: int, unknown: int) -> str:
+    """What was found, for the status: which faces are large, and of how many it is not known which way is up."""
     if not found:
         return widgets.note(
             "No face was found. A photo with larger, upright faces may help; if the picture is one face that fills it, "
@@ -154,7 +154,10 @@ def _found(found: list[bool], large: bool, size: int) -> str:
         )
     faces_found = "1 face was found" if len(found) == 1 else f"{len(found)} faces were found"
     left_alone = "" if large else _left_alone(found, size)
-    return widgets.note(f"{faces_found} by {detection.detector_name()}; in brackets, how sure it is.", left_alone)
+    turned = f"Which way is up could not be told of {unknown}, left alone: turn the photo upright." if unknown else ""
+    return widgets.note(
+        f"{faces_found} by {detection.detector_name()}; in brackets, how sure it is.", left_alone, turned
+    )
 
 
 def _left_alone(found: list[bool], size: int) -> str:

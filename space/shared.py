@@ -15,7 +15,17 @@ import requests
 import torch
 from PIL import Image
 
-from difface import DifFacePipeline, build_scheduler, faces, images, metadata, profiles, weights
+from difface import (
+    DifFacePipeline,
+    build_scheduler,
+    detection,
+    faces,
+    images,
+    metadata,
+    profiles,
+    routing,
+    weights,
+)
 from difface.weights import WeightError
 
 try:
@@ -33,10 +43,6 @@ MAX_NAME = 50
 """Letters of an upload's name that its result takes on."""
 MAX_SEED = 2**32 - 1 - 8
 """So that eight answers have seeds of their own."""
-ALIGNED = 0.8
-"""A face whose aligned square is at least this part of the picture's longer side fills it: the picture is aligned."""
-SMALL = 1.5
-"""No face is looked for in a picture up to this many times the model's size."""
 DETECTOR = "det_10g.onnx"
 """What a hosted Space fetches to find faces with; CenterFace serves until it is there."""
 QUEUE = dict(concurrency_id="networks", concurrency_limit=1)
@@ -165,29 +171,37 @@ def generators(seed: int, count: int = 1) -> list[torch.Generator]:
     return [torch.Generator().manual_seed(seed + k) for k in range(count)]
 
 
-def aligned_face(picture: Image.Image, is_aligned: bool, size: int) -> tuple[Image.Image, str]:
+def aligned_face(
+    picture: Image.Image, is_aligned: bool, size: int, *, has_holes: bool = False
+) -> tuple[Image.Image, str]:
     """The face to restore, and a sentence on how it came about.
 
     Args:
         picture: as uploaded.
         is_aligned: the visitor says that it is one aligned face; nothing is looked for.
         size: side in pixels at which the model works.
+        has_holes: parts of the face may be missing, so that a picture in which none is found is taken as it is.
 
     Returns:
-        The picture itself where it is an aligned face or holds none that is found, else its largest face, cut out and aligned
-        at the size that it has in the picture.
+        The picture itself where it is an aligned face (`difface.routing`), else its largest face, cut out and aligned at the size
+        that it has in the picture.
+
+    Raises:
+        ImageError: it is neither an aligned face nor a photo with a face.
     """
-    if is_aligned or max(picture.size) <= SMALL * size:
-        return picture, ""
-    found = faces.find_faces(picture)
-    if not found:
-        return picture, "No face was found, so the whole picture was taken as one aligned face."
+    try:
+        found, note = routing.route(picture, size, aligned=is_aligned or None)
+    except images.ImageError:
+        if not has_holes:
+            raise
+        found, note = None, "no face was found, so the whole picture was taken as one aligned face."
+    if found is None:
+        return picture, note[:1].upper() + note[1:]
     face = faces.largest(found)
-    if face.side >= ALIGNED * max(picture.size):
-        return picture, ""
     side = int(min(max(face.side, images.MIN_SIDE), MAX_CROP))
     others = f" It is the largest of {len(found)}; the tab Whole photo restores all of them." if len(found) > 1 else ""
-    return faces.align(picture, face.points, side), f"The face was found in the picture and aligned.{others}"
+    note = f"The face was found in the picture by {detection.detector_name()}, cut out and aligned; only it is in the result."
+    return faces.align(picture, face.points, side), note + others
 
 
 def said(notes: list[str]) -> list[str]:
