@@ -440,7 +440,7 @@ def _mask_files(given: str) -> list[Path]:
 def _mask_source(given: str) -> Callable:
     """--mask as a function that finds the mask (1, 1, H, W) of a picture file."""
     from difface import masks
-    from difface.folders import find
+    from difface.folders import find, is_picture
     from difface.images import ImageError
 
     if given == "auto":
@@ -450,7 +450,7 @@ def _mask_source(given: str) -> Callable:
         one = masks.read_mask(find([folder])[0])
         return lambda file: one
 
-    found = {path.stem: path for path in reversed(find([folder]))}
+    found = {path.stem: path for path in sorted(folder.iterdir(), reverse=True) if is_picture(path)}
 
     def of_the_same_name(file: Path):
         if file.stem not in found:
