@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,8 +17,12 @@ from difface.files import whole_file
 from difface.memory import is_out_of_memory
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from difface.folders import Found
     from difface.methods import Method
+    from difface.pipeline import DifFacePipeline
+    from difface.routing import Route
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
 
@@ -30,6 +34,8 @@ BATCH = 8
 """Pictures that go through the networks at once."""
 MOST = 10_000
 """Answers to a picture, and faces of `sample`, at most."""
+MIN_SCORE = 0.5
+"""Of faces that are found, by default."""
 MAX_SIZE = 4096
 """Side in pixels of faces that are cut out or trained on, at most."""
 MAX_STEPS = 10**9
@@ -111,17 +117,24 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def _each(files: list[Path], work: Callable[[list[Path], list], None], batch: int = 1) -> None:
+def _each(
+    files: list[Path],
+    work: Callable[[list[Path], list], None],
+    batch: int = 1,
+    read: Callable[[Path], object] | None = None,
+) -> None:
     """Read the files and do them in batches; go on past those that fail, report them at the end.
 
     Args:
         files: pictures.
-        work: called with some of the files and their pictures.
+        work: called with some of the files and what `read` made of them.
         batch: how many at once.
+        read: `difface.images.read` by default.
     """
-    from difface.images import ImageError, read
+    from difface.images import ImageError
+    from difface.images import read as read_picture
 
-    failed = 0
+    read, failed = read or read_picture, 0
     for first in range(0, len(files), batch):
         group, pictures = [], []
         for file in files[first : first + batch]:
@@ -215,110 +228,301 @@ def _checked(seed: int, count: int = 1) -> int:
     return seed
 
 
+Estimator = Annotated[str | None, typer.Option(help="An estimator of the profile, e.g. swinir or srcnn.")]
+Scheduler = Annotated[str | None, typer.Option(help="ddim, dpm++, dpm++sde or unipc.")]
+Start = Annotated[int | None, typer.Option(help="N, 1..1000; the profile's by default.")]
+Steps = Annotated[int | None, typer.Option(help="Inference steps; 250 with ddim, 5 with the others.")]
+Eta = Annotated[float, typer.Option(help="0 (DDIM) to 1 (DDPM).")]
+Fast = Annotated[bool, typer.Option("--fast", help="DPM-Solver++ with five calls.")]
+Samples = Annotated[int, typer.Option(min=1, max=MOST, help="Answers per picture.")]
+Results = Annotated[Path | None, typer.Option("-o", "--output", metavar="DIR", help="Folder for the results.")]
+Aligned = Annotated[bool, typer.Option("--aligned", help="Each picture is one aligned face: take it as it is.")]
+Photo = Annotated[bool, typer.Option("--photo", help="Each picture is a photo: find its faces, paste them back.")]
+FaceNumbers = Annotated[
+    str | None,
+    typer.Option("--faces", metavar="1,3,...", help="Of a photo only these faces, by the numbers of --list."),
+]
+MinScore = Annotated[float, typer.Option(min=0, max=1, help="Least confidence of a face that is found.")]
+List = Annotated[bool, typer.Option("--list", help="Say which faces are found, where, how large; restore nothing.")]
+Upscale = Annotated[int, typer.Option(min=1, max=2, help="Of photos: 2 makes them twice as wide and high.")]
+Large = Annotated[bool, typer.Option("--large", help="Restore also faces of more than 1.5 times the model's size.")]
+Estimates = Annotated[bool, typer.Option("--save-estimates", help="Also write f(y) of faces, NAME_estimate.png.")]
+Scale = Annotated[
+    int | None,
+    typer.Option(help="With --method: the pictures are small, each pixel the mean of so many, squared, of the result."),
+]
+Format = Annotated[str, typer.Option("--format", help="Of the results: png or jpg.")]
+
+
 @app.command()
 def restore(
     inputs: Inputs,
-    output: Output,
+    output: Results = None,
     profile: ProfileName = "tiny",
-    estimator: Annotated[str | None, typer.Option(help="An estimator of the profile, e.g. swinir or srcnn.")] = None,
-    start: Annotated[int | None, typer.Option(help="N, 1..1000; the profile's by default.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Inference steps; 250 with ddim, 5 with the others.")] = None,
-    eta: Annotated[float, typer.Option(help="0 (DDIM) to 1 (DDPM).")] = 0.5,
-    scheduler: Annotated[str | None, typer.Option(help="ddim, dpm++, dpm++sde or unipc.")] = None,
-    fast: Annotated[bool, typer.Option("--fast", help="DPM-Solver++ with five calls.")] = False,
-    samples: Annotated[int, typer.Option(min=1, max=MOST, help="Answers per picture.")] = 1,
+    estimator: Estimator = None,
+    start: Start = None,
+    steps: Steps = None,
+    eta: Eta = 0.5,
+    scheduler: Scheduler = None,
+    fast: Fast = False,
+    samples: Samples = 1,
     seed: Seed = 0,
-    photo: Annotated[
-        bool, typer.Option("--photo", help="Find, restore and paste back every face of whole photos.")
-    ] = False,
-    upscale: Annotated[
-        int, typer.Option(min=1, max=2, help="With --photo: 2 makes the photo twice as wide and high.")
-    ] = 1,
-    large: Annotated[
-        bool, typer.Option("--large", help="With --photo: restore also faces of more than 1.5 times the model's size.")
-    ] = False,
-    save_estimates: Annotated[
-        bool, typer.Option("--save-estimates", help="Also write f(y), NAME_estimate.png.")
-    ] = False,
+    aligned: Aligned = False,
+    photo: Photo = False,
+    face_numbers: FaceNumbers = None,
+    min_score: MinScore = MIN_SCORE,
+    only_list: List = False,
+    upscale: Upscale = 1,
+    large: Large = False,
+    save_estimates: Estimates = False,
     method: Rival = None,
-    scale: Annotated[
-        int | None,
-        typer.Option(
-            help="With --method: the pictures are small, each pixel the mean of so many, squared, of the result."
-        ),
-    ] = None,
-    kind: Annotated[str, typer.Option("--format", help="Of the results: png or jpg.")] = "png",
+    scale: Scale = None,
+    kind: Format = "png",
     recursive: Recursive = False,
     device: Device = "auto",
     dtype: Dtype = "auto",
 ) -> None:
-    """Restore aligned faces, or with --photo the faces in whole photos."""
-    from difface import folders, images, metadata, profiles
-    from difface.chain import chain
-    from difface.faces import find_faces
-    from difface.methods import load
-    from difface.photo import restore_photo
-    from difface.schedulers import build_scheduler
-
+    """Restore any picture: one aligned face as it is, of anything else every face that is found, pasted back."""
+    taking = _Taking(aligned, photo, _numbers(face_numbers), min_score, upscale, large, save_estimates)
+    sampling = _Sampling(estimator, start, steps, eta, scheduler, fast)
+    taking.check()
     if method is not None:
-        ours = {"--estimator": estimator, "--start": start, "--scheduler": scheduler}
-        switches = {"--eta": eta != 0.5, "--fast": fast, "--photo": photo, "--save-estimates": save_estimates}
-        _refuse_ours(method, switches | {option: value is not None for option, value in ours.items()})
-    elif scale is not None:
-        raise ValueError("--scale is for --method, which says who enlarges; got no --method: add it.")
-    if fast and (scheduler or steps is not None):
-        raise ValueError(
-            "--fast stands for --scheduler dpm++ --steps 5; got another scheduler or number of steps: leave one out."
-        )
-    if photo and save_estimates:
-        raise ValueError("--save-estimates is for aligned faces; got --photo: leave one out.")
-    if (large or upscale == 2) and not photo:
-        raise ValueError("--upscale and --large are for whole photos; got no --photo: add it, or leave them out.")
+        _refuse_ours(method, taking.given() | sampling.given() | {"--list": only_list})
+    sampling.check(profile, method, scale)
+    if only_list:
+        return _list_faces(inputs, recursive, taking, profile)
+    results, answers = _restored_files(inputs, recursive, output, samples, seed, kind, save_estimates)
+    if method is not None:
+        rival = _load_rival(method, scale, profile, device, dtype, steps)
+        return _restore_by(rival, results, answers, profile, seed, scale=scale)
+    _Restoring(taking, sampling, results, answers, profile, seed, device, dtype).run()
+
+
+def _numbers(text: str | None) -> tuple[int, ...]:
+    """--faces as numbers; none of them stand for all faces."""
+    if text is None:
+        return ()
+    try:
+        numbers = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if not numbers or min(numbers) < 1:
+        raise ValueError(f"--faces must be numbers from 1 with commas between them, such as 1,3; got '{text}'.")
+    return numbers
+
+
+def _restored_files(
+    inputs: list[Path], recursive: bool, output: Path | None, samples: int, seed: int, kind: str, save_estimates: bool
+) -> tuple[_Results, tuple[str, ...]]:
+    """Where the results of `restore` go, and the endings of a picture's answers; refused, if it must be, before networks are loaded."""
+    from difface import folders, metadata
+
     if kind not in metadata.FORMATS:
         raise ValueError(f"--format is '{kind}'; {' and '.join(metadata.FORMATS)} are accepted: choose one.")
-    found = folders.search(inputs, recursive, output)
+    if output is None:
+        raise ValueError("there is no folder for the results; -o DIR is accepted: add it, or --list to see faces only.")
     answers = tuple(f"_s{k + 1}.{kind}" for k in range(samples)) if samples > 1 else (f".{kind}",)
+    found = folders.search(inputs, recursive, output)
     results = _Results(found, output, (*answers, f"_estimate.{kind}") if save_estimates else answers)
-    _seeds(seed, samples)  # refused, if it must be, before anything is loaded
-    if method is not None:
-        rival = load(method, "blind" if scale is None else "super-resolution", profile, device, dtype, steps)
-        return _restore_by(rival, results, answers, profile, seed, scale=scale)
-    sampler = "dpm++" if fast else scheduler or "ddim"
-    start = profiles.profile(profile).begin_index if start is None else start
-    chain(build_scheduler(sampler), start, steps, eta)
-    estimator = profiles.restoring_estimator(profile, estimator)
-    pipeline = profiles.load(profile, estimator, sampler, device, dtype)
-    pipeline.set_begin_index(start)
+    _checked(seed, samples)
+    return results, answers
 
-    def photos(group: list[Path], pictures: list) -> None:
-        found = find_faces(pictures[0])
-        for k, answer in enumerate(answers, seed):
-            picture, info = restore_photo(
-                pipeline, pictures[0], found, seed=k, num_inference_steps=steps, eta=eta, scale=upscale, large=large
+
+def _load_rival(method: str, scale: int | None, profile: str, device: str, dtype: str, steps: int | None) -> "Method":
+    from difface.methods import load
+
+    return load(method, "blind" if scale is None else "super-resolution", profile, device, dtype, steps)
+
+
+@dataclass(frozen=True)
+class _Taking:
+    """How `restore` takes pictures; see its options."""
+
+    aligned: bool
+    photo: bool
+    numbers: tuple[int, ...]
+    min_score: float
+    upscale: int
+    large: bool
+    save_estimates: bool
+
+    def check(self) -> None:
+        """Raise `ValueError` where options contradict each other."""
+        given = [option for option, used in self.given().items() if used]
+        if self.aligned and (others := [option for option in given if option not in ("--aligned", "--save-estimates")]):
+            raise ValueError(f"--aligned takes pictures as they are; got {others[0]} too: leave one out.")
+        if self.save_estimates and (self.photo or self.numbers):
+            raise ValueError("--save-estimates is for aligned faces; got --photo or --faces: leave one out.")
+
+    def given(self) -> dict[str, bool]:
+        """Option -> whether it is given."""
+        return {
+            "--aligned": self.aligned,
+            "--photo": self.photo,
+            "--faces": bool(self.numbers),
+            "--min-score": self.min_score != MIN_SCORE,
+            "--upscale": self.upscale != 1,
+            "--large": self.large,
+            "--save-estimates": self.save_estimates,
+        }
+
+    def read(self, file: Path, size: int) -> "tuple[Image, Route]":
+        """A picture, and how it is restored by a model of `size` pixels.
+
+        Raises:
+            ImageError: it cannot be used; the message names it.
+        """
+        from difface import images, routing
+
+        picture = images.read(file)
+        aligned = True if self.aligned else False if self.photo or self.numbers else None
+        try:
+            route = routing.route(picture, size, aligned=aligned, min_score=self.min_score)
+            return picture, route._replace(faces=route.faces and self._chosen(route.faces))
+        except images.ImageError as error:
+            raise images.ImageError(f"{file}: {error}") from None
+
+    def _chosen(self, found: list) -> list:
+        from difface.images import ImageError
+
+        if self.numbers and max(self.numbers) > len(found):
+            raise ImageError(f"face {max(self.numbers)} is not there; 1 to {len(found)} are accepted: see --list.")
+        return [face for number, face in enumerate(found, 1) if not self.numbers or number in self.numbers]
+
+
+@dataclass(frozen=True)
+class _Sampling:
+    """How `restore` draws; see its options."""
+
+    estimator: str | None
+    start: int | None
+    steps: int | None
+    eta: float
+    scheduler: str | None
+    fast: bool
+
+    @property
+    def sampler(self) -> str:
+        """The scheduler's name."""
+        return "dpm++" if self.fast else self.scheduler or "ddim"
+
+    def given(self) -> dict[str, bool]:
+        """Option -> whether it is given; --steps is for every method."""
+        named = {"--estimator": self.estimator, "--start": self.start, "--scheduler": self.scheduler}
+        return {"--eta": self.eta != 0.5, "--fast": self.fast} | {
+            name: value is not None for name, value in named.items()
+        }
+
+    def check(self, profile: str, method: str | None, scale: int | None) -> None:
+        """Raise `ValueError` where this is not accepted, before networks are loaded."""
+        from difface.chain import chain
+        from difface.schedulers import build_scheduler
+
+        if method is not None:
+            return
+        if scale is not None:
+            raise ValueError("--scale is for --method, which says who enlarges; got no --method: add it.")
+        if self.fast and (self.scheduler or self.steps is not None):
+            raise ValueError(
+                "--fast stands for --scheduler dpm++ --steps 5; got another scheduler or number of steps: leave one out."
             )
+        chain(build_scheduler(self.sampler), self.start_of(profile), self.steps, self.eta)
+
+    def start_of(self, profile: str) -> int:
+        """N."""
+        from difface import profiles
+
+        return profiles.profile(profile).begin_index if self.start is None else self.start
+
+
+def _list_faces(inputs: list[Path], recursive: bool, taking: _Taking, profile: str) -> None:
+    """Say which faces are found; no network but the detector is loaded."""
+    from difface import detection, folders, profiles
+
+    size = profiles.profile(profile).size
+    every = replace(taking, numbers=(), photo=taking.photo or bool(taking.numbers))
+
+    def work(group: list[Path], read: list) -> None:
+        (file,), ((_, route),) = group, read
+        if route.faces is None:
+            return typer.echo(f"{file}: one aligned face{', supposed: ' if route.note else ''}{route.note}")
+        typer.echo(f"{file}: found by {detection.detector_name()}")
+        for number, face in enumerate(route.faces, 1):
+            if not taking.numbers or number in taking.numbers:
+                left, top, right, bottom = (round(side) for side in face.box)
+                turn = "which way is up is not known" if face.turn is None else f"turned by {round(face.turn)} degrees"
+                place = f"x {left} to {right}, y {top} to {bottom}"
+                typer.echo(f"  {number}: {place}, {face.side:.0f} pixels, score {face.score:.2f}, {turn}")
+
+    _each(folders.search(inputs, recursive).files, work, read=lambda file: every.read(file, size))
+
+
+@dataclass(frozen=True)
+class _Restoring:
+    """The work of `restore`."""
+
+    taking: _Taking
+    sampling: _Sampling
+    results: _Results
+    answers: tuple[str, ...]
+    profile: str
+    seed: int
+    device: str
+    dtype: str
+
+    def run(self) -> None:
+        """Load the networks and restore all pictures."""
+        from difface import profiles
+
+        estimator = profiles.restoring_estimator(self.profile, self.sampling.estimator)
+        pipeline = profiles.load(self.profile, estimator, self.sampling.sampler, self.device, self.dtype)
+        pipeline.set_begin_index(self.sampling.start_of(self.profile))
+        made = {"estimator": estimator, "sampler": self.sampling.sampler}
+
+        def work(group: list[Path], read: list) -> None:
+            faces = [(file, picture) for file, (picture, route) in zip(group, read, strict=True) if route.faces is None]
+            if faces:
+                self._faces(pipeline, made, *map(list, zip(*faces, strict=True)))
+            for file, (picture, route) in zip(group, read, strict=True):
+                if route.note:
+                    typer.echo(f"note: {file}: {route.note}", err=True)
+                if route.faces is not None:
+                    self._photo(pipeline, made, file, picture, route.faces)
+
+        batch = max(1, BATCH // len(self.answers))
+        _each([*self.results.places], work, batch, lambda file: self.taking.read(file, pipeline.size))
+
+    def _photo(self, pipeline: "DifFacePipeline", made: dict, file: Path, photo: "Image", found: list) -> None:
+        from difface import images, metadata
+        from difface.photo import restore_photo
+
+        settings = dict(num_inference_steps=self.sampling.steps, eta=self.sampling.eta)
+        settings |= dict(scale=self.taking.upscale, large=self.taking.large)
+        for k, answer in enumerate(self.answers, self.seed):
+            picture, info = restore_photo(pipeline, photo, found, seed=k, **settings)
             for note in info["notes"]:
-                typer.echo(f"note: {group[0]}: {note}", err=True)
-            info |= {"estimator": estimator, "sampler": sampler}
-            text = metadata.restored_text(info, profile, k, metadata.RESTORED if info["faces"] else metadata.UNTOUCHED)
-            images.write(picture, results.of(group[0], answer), text, pictures[0])
+                typer.echo(f"note: {file}: {note}", err=True)
+            comment = metadata.RESTORED if info["faces"] else metadata.UNTOUCHED
+            text = metadata.restored_text(info | made, self.profile, k, comment)
+            images.write(picture, self.results.of(file, answer), text, photo)
 
-    def faces(group: list[Path], pictures: list) -> None:
-        generators = [generator for _ in group for generator in _seeds(seed, samples)]
+    def _faces(self, pipeline: "DifFacePipeline", made: dict, files: list[Path], pictures: list) -> None:
+        from difface import images, metadata
+
+        samples = len(self.answers)
+        generators = [generator for _ in files for generator in _seeds(self.seed, samples)]
+        steps, eta = self.sampling.steps, self.sampling.eta
         result = pipeline(pictures, steps, eta, generators, num_images_per_input=samples)
-        made = [(file, picture, answer) for file, picture in zip(group, pictures, strict=True) for answer in answers]
-        for k, ((file, picture, answer), restored) in enumerate(zip(made, result.images, strict=True)):
-            info = result.info_of(k) | {"estimator": estimator, "sampler": sampler}
-            text = metadata.restored_text(info, profile, seed + k % samples)
-            images.write(restored, results.of(file, answer), text, picture)
-        for file, notes in zip(group, result.info["notes"], strict=True):
+        named = [
+            (file, picture, answer) for file, picture in zip(files, pictures, strict=True) for answer in self.answers
+        ]
+        for k, ((file, picture, answer), restored) in enumerate(zip(named, result.images, strict=True)):
+            text = metadata.restored_text(result.info_of(k) | made, self.profile, self.seed + k % samples)
+            images.write(restored, self.results.of(file, answer), text, picture)
+        for file, notes in zip(files, result.info["notes"], strict=True):
             _say(file, notes)
-        for file, estimate in zip(group, result.estimates if save_estimates else [], strict=False):
-            images.write(estimate, results.of(file, f"_estimate.{kind}"))
-
-    if photo:
-        _each(found.files, photos)
-    else:
-        _each(found.files, faces, batch=max(1, BATCH // samples))
+        for file, estimate in zip(files, result.estimates if self.taking.save_estimates else [], strict=False):
+            images.write(estimate, self.results.of(file, f"_estimate.{self.answers[0].rpartition('.')[2]}"))
 
 
 @app.command()

@@ -267,9 +267,38 @@ def test_on_the_command_line(onnx, group, tmp_path, capsys):
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["group.png"]
     assert images.read(tmp_path / "out" / "group.png").size == (880, 440)
     for wrong, says in (
-        (["--photo", "--upscale", "3"], "--upscale"),
-        (["--large"], "--photo"),
-        (["--upscale", "2"], "--photo"),
+        (["--upscale", "3"], "--upscale"),
+        (["--aligned", "--large"], "--large"),
+        (["--aligned", "--faces", "1"], "--faces"),
+        (["--faces", "0"], "such as 1,3"),
+        (["--faces", "one"], "such as 1,3"),
+        (["--photo", "--save-estimates"], "--save-estimates"),
     ):
         assert cli.main(["restore", photos[0], *wrong, *common]) == 2
         assert says in capsys.readouterr().err
+
+
+def test_any_picture_and_chosen_faces_on_the_command_line(detector, group, astronaut_face, tmp_path, capsys):
+    """One call takes an aligned face as it is and a photo as such; --list says what --faces counts."""
+    group.save(tmp_path / "group.png")
+    astronaut_face.save(tmp_path / "face.png")
+    both = [str(tmp_path / name) for name in ("group.png", "face.png")]
+    assert cli.main(["restore", *both, "--list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith(f"group.png: found by {detector}") and len(lines) == 4
+    assert [line[:6] for line in lines[1:3]] == ["  1: x", "  2: x"] and "turned by" in lines[1]
+    assert lines[3].endswith("face.png: one aligned face")
+    assert cli.main(["restore", *both, "--fast", "-o", str(tmp_path / "out")]) == 0
+    for name, changed_from in (("group", 0), ("face", 0)):
+        before, after = (np.asarray(images.read(tmp_path / where / f"{name}.png"), int) for where in (".", "out"))
+        assert before.shape == after.shape and np.abs(after - before)[changed_from:].any()
+    assert cli.main(["restore", both[0], "--faces", "2", "--fast", "-o", str(tmp_path / "two")]) == 0
+    after = np.asarray(images.read(tmp_path / "two" / "group.png"), int)
+    changed = np.abs(after - np.asarray(group)).any(2)
+    assert not changed[:, :220].any() and changed[:, 220:].any()
+    assert cli.main(["restore", both[0], "--faces", "3", "--fast", "-o", str(tmp_path / "three")]) == 1
+    assert "1 to 2 are accepted" in capsys.readouterr().err
+    assert cli.main(["restore", both[0], "--min-score", "1", "--photo", "--fast", "-o", str(tmp_path / "one")]) == 1
+    assert "no face was found" in capsys.readouterr().err
+    assert cli.main(["restore", both[0], "--fast"]) == 2
+    assert "--list" in capsys.readouterr().err
