@@ -41,6 +41,34 @@ def test_a_turned_photo_has_the_same_faces(detector, quarters):
         assert min(np.abs(other.points - points).max() for other in on_its_side) < 3
 
 
+@pytest.mark.parametrize("turn", [0, 180])
+def test_real_photos_have_all_their_faces(testdata, detector, turn):
+    """Counted by eye, 51 in all; each is turned as its photo is, up to a tilted head."""
+    folder = testdata / "realworld" / "whole_imgs"
+    counts = {"00.jpg": 4, "01.jpg": 4, "02.png": 4, "03.png": 2, "04.jpg": 1, "05.jpg": 1}
+    counts |= {"Solvay_conference_1927.png": 29}
+    photos = {folder / name: count for name, count in counts.items()}
+    photos[Path(insightface.__file__).parent / "data" / "images" / "t1.jpg"] = 6
+    for path, count in photos.items():
+        found = faces.find_faces(images.read(path).rotate(turn))
+        assert len(found) == count, path.name
+        assert all(abs((face.turn - turn + 180) % 360 - 180) < 45 for face in found)
+
+
+def test_detectors_agree_on_the_points(testdata, onnx, monkeypatch, tmp_path):
+    """CenterFace's lie on SCRFD's, to a tenth of the distance of the eyes on the average."""
+    photo = images.read(testdata / "realworld" / "whole_imgs" / "Solvay_conference_1927.png")
+    expected = faces.find_faces(photo)
+    for name in ("DIFFACE_WEIGHTS", "DIFFACE_CACHE"):
+        monkeypatch.setenv(name, str(tmp_path))
+    points = np.array([face.points for face in faces.find_faces(photo)])
+    errors = []
+    for face in expected:
+        eyes = np.linalg.norm(face.points[1] - face.points[0])
+        errors.append(np.linalg.norm(points - face.points, axis=2).mean(1).min() / eyes)
+    assert np.mean(errors) < 0.1 and max(errors) < 0.25
+
+
 def test_a_face_that_is_its_own_inverse_is_left_alone(detector, tiny, astronaut_photo):
     """Exposed twice, once upside down: no way is up."""
     crop = np.asarray(faces.align(astronaut_photo, ASTRONAUT_POINTS, 200))
