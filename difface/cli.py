@@ -437,7 +437,7 @@ class _Sampling:
 
 def _list_faces(inputs: list[Path], recursive: bool, taking: _Taking, profile: str) -> None:
     """Say which faces are found; no network but the detector is loaded."""
-    from difface import detection, folders, profiles
+    from difface import faces, folders, profiles
 
     size = profiles.profile(profile).size
     every = replace(taking, numbers=(), photo=taking.photo or bool(taking.numbers))
@@ -446,7 +446,7 @@ def _list_faces(inputs: list[Path], recursive: bool, taking: _Taking, profile: s
         (file,), ((_, route),) = group, read
         if route.faces is None:
             return typer.echo(f"{file}: one aligned face{', supposed: ' if route.note else ''}{route.note}")
-        typer.echo(f"{file}: found by {detection.detector_name()}")
+        typer.echo(f"{file}: found by {faces.detector_name()}")
         for number, face in enumerate(route.faces, 1):
             if not taking.numbers or number in taking.numbers:
                 left, top, right, bottom = (round(side) for side in face.box)
@@ -494,7 +494,7 @@ class _Restoring:
 
     def _photo(self, pipeline: "DifFacePipeline", made: dict, file: Path, photo: "Image", found: list) -> None:
         from difface import images, metadata
-        from difface.photo import restore_photo
+        from difface.faces.photo import restore_photo
 
         settings = dict(num_inference_steps=self.sampling.steps, eta=self.sampling.eta)
         settings |= dict(scale=self.taking.upscale, large=self.taking.large)
@@ -809,11 +809,11 @@ def align(
     recursive: Recursive = False,
 ) -> None:
     """Cut the largest face of each photo out, aligned by the FFHQ template; photos without a face are reported."""
-    from difface import detection, faces, folders, images
+    from difface import faces, folders, images
 
     found = folders.search(inputs, recursive, output)
     results = _Results(found, output)
-    typer.echo(f"note: faces are found by {detection.detector_name()}.", err=True)
+    typer.echo(f"note: faces are found by {faces.detector_name()}.", err=True)
 
     def work(group: list[Path], pictures: list) -> None:
         face = faces.largest(faces.find_faces(pictures[0]))

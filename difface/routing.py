@@ -8,11 +8,10 @@ from PIL import Image
 from skimage.transform import SimilarityTransform
 
 from difface.chain import DEFAULT_ETA
-from difface.faces import Face, find_faces
+from difface.faces import FFHQ_TEMPLATE, Face, find_faces
+from difface.faces.photo import restore_photo
 from difface.images import ImageError, to_rgb
-from difface.photo import restore_photo
 from difface.pipeline import DifFacePipeline
-from difface.template import FFHQ_TEMPLATE
 
 TOLERANCE, LOOSE = 0.12, 0.25
 """How far the corners of a face's aligned square are from those of the picture, on the average and as a part of its side, up to
@@ -94,7 +93,7 @@ def restore(
         aligned, min_score: as for `route`.
         seed: of every face.
         num_inference_steps, eta: as for the pipeline.
-        large: as for `difface.photo.restore_photo`.
+        large: as for `difface.faces.photo.restore_photo`.
 
     Returns:
         The picture at its size, and the `.info` of the pipeline or of `restore_photo`; `photo` in it says which.

@@ -6,8 +6,8 @@ from pathlib import Path
 import gradio as gr
 from PIL import Image
 
-from difface import detection, faces, metadata, profiles
-from difface.photo import BATCH, LARGEST, SHOWN, is_large, numbered, restore_photo
+from difface import faces, metadata, profiles
+from difface.faces.photo import BATCH, LARGEST, SHOWN, is_large, numbered, restore_photo
 from space import running, shared, widgets
 from space.restore import Tab
 
@@ -155,9 +155,7 @@ def _found(found: list[bool], large: bool, size: int, unknown: int) -> str:
     faces_found = "1 face was found" if len(found) == 1 else f"{len(found)} faces were found"
     left_alone = "" if large else _left_alone(found, size)
     turned = f"Which way is up could not be told of {unknown}, left alone: turn the photo upright." if unknown else ""
-    return widgets.note(
-        f"{faces_found} by {detection.detector_name()}; in brackets, how sure it is.", left_alone, turned
-    )
+    return widgets.note(f"{faces_found} by {faces.detector_name()}; in brackets, how sure it is.", left_alone, turned)
 
 
 def _left_alone(found: list[bool], size: int) -> str:

@@ -18,7 +18,6 @@ from PIL import Image
 from difface import (
     DifFacePipeline,
     build_scheduler,
-    detection,
     faces,
     images,
     metadata,
@@ -200,7 +199,9 @@ def aligned_face(
     face = faces.largest(found)
     side = int(min(max(face.side, images.MIN_SIDE), MAX_CROP))
     others = f" It is the largest of {len(found)}; the tab Whole photo restores all of them." if len(found) > 1 else ""
-    note = f"The face was found in the picture by {detection.detector_name()}, cut out and aligned; only it is in the result."
+    note = (
+        f"The face was found in the picture by {faces.detector_name()}, cut out and aligned; only it is in the result."
+    )
     return faces.align(picture, face.points, side), note + others
 
 

@@ -7,7 +7,6 @@ from PIL import Image
 
 from difface import DifFacePipeline, build_scheduler, faces, images, profiles, routing
 from difface.degradation import degrade
-from difface.template import warp
 from eval.gallery import ASTRONAUT_POINTS, EXAMPLES
 
 EMBEDDED = sorted((profiles.ASSETS / "examples").glob("*.png"))
@@ -17,7 +16,7 @@ def moved(photo: Image.Image, size: int, shift: float = 0, scale: float = 1, ang
     """The astronaut's aligned face, off by a part of the side, larger, or turned clockwise by degrees."""
     cosine, sine = np.cos(np.radians(angle)), np.sin(np.radians(angle))
     target = (faces.FFHQ_TEMPLATE - 0.5) @ (scale * np.array([[cosine, sine], [-sine, cosine]])) + 0.5 + [shift, 0]
-    return Image.fromarray(warp(np.asarray(photo), ASTRONAUT_POINTS, target * size, size))
+    return Image.fromarray(faces.warp(np.asarray(photo), ASTRONAUT_POINTS, target * size, size))
 
 
 @pytest.mark.parametrize("size", [64, 200, 512])

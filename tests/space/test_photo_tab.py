@@ -7,7 +7,7 @@ from PIL import Image
 pytest.importorskip("gradio", reason="gradio is not installed")
 
 from difface import faces
-from difface.photo import LARGEST, SHOWN
+from difface.faces.photo import LARGEST, SHOWN
 from space import page, photo
 
 SIZE = 64

@@ -1,93 +1,67 @@
-"""Faces in photos: find them, align them by five points as FFHQ is aligned, paste them back."""
+"""The places of a face's five points: as FFHQ aligns them, cut out by them, pasted back by them."""
 
-from dataclasses import dataclass
+from math import ceil
 
 import cv2
 import numpy as np
 from PIL import Image
 from skimage.transform import SimilarityTransform
 
-from difface import detection
-from difface.images import ImageError, to_rgb
-from difface.search import search
-from difface.template import FFHQ_TEMPLATE, resized, turn_of, warp
-
+FFHQ_TEMPLATE = (
+    np.array(
+        [
+            [192.98138, 239.94708],
+            [318.90277, 240.1936],
+            [256.63416, 314.01935],
+            [201.26117, 371.41043],
+            [313.08905, 371.15118],
+        ]
+    )
+    / 512
+)
+"""Left eye, right eye, nose tip and mouth corners (left and right as seen in the picture) in an aligned face of side 1."""
 JITTER_SCALE, JITTER_ANGLE, JITTER_SHIFT = 0.025, 0.025, 0.012
 """Standard deviations of `jittered`: of 1, in radians, and of the aligned square's side: slight, so that samples do not show it."""
 
 
-@dataclass(frozen=True, eq=False)
-class Face:
-    """A face found in a photo; all in pixels of that photo.
-
-    Attributes:
-        box: left, top, right, bottom.
-        points: (5, 2) in the order of `FFHQ_TEMPLATE`; None where no orientation agrees on which way is up.
-        score: the detector's confidence in [0, 1].
-    """
-
-    box: tuple[float, float, float, float]
-    points: np.ndarray | None
-    score: float
-
-    @property
-    def side(self) -> float:
-        """Side of the face's aligned square, in pixels of the photo; of its box, where there are no points."""
-        if self.points is None:
-            return max(self.box[2] - self.box[0], self.box[3] - self.box[1])
-        return 1 / SimilarityTransform.from_estimate(self.points, FFHQ_TEMPLATE).scale
-
-    @property
-    def turn(self) -> float | None:
-        """By how many degrees the face is turned clockwise from upright, in (-180, 180]; None where it is not known."""
-        return None if self.points is None else turn_of(self.points)
-
-
-def find_faces(image: Image.Image, threshold: float = 0.5, *, glance: bool = False) -> list[Face]:
-    """All faces of a photo, however they are turned, in reading order, by the detector that `difface.detection` names.
+def warp(array: np.ndarray, points: np.ndarray, target: np.ndarray, size: int) -> np.ndarray:
+    """Map `points` of an image onto `target` by the least-squares similarity (rotation, scale, shift).
 
     Args:
-        image: a photo; small ones are enlarged for the detector, large ones are seen in tiles.
-        threshold: least confidence in [0, 1].
-        glance: look for faces that fill the picture only, which is quick.
+        array: (H, W, 3) uint8.
+        points, target: (n, 2), x and y in pixels, of the image and of the result.
+        size: side of the result.
 
-    Raises:
-        difface.weights.WeightError: SCRFD's file is there, but is not what it should be; or there is no detector at all.
+    Returns:
+        (size, size, 3) uint8. When the image shrinks, it is warped at a multiple of the size and then averaged, so
+        that nothing aliases.
     """
-    boxes, scores, points = search(np.asarray(to_rgb(image)), detection.detector(), threshold, glance=glance)
-    found = [
-        Face(tuple(map(float, box)), None if np.isnan(five).any() else five, float(score))
-        for box, five, score in zip(boxes, points, scores, strict=True)
-    ]
-    return in_reading_order(found)
+    transform = SimilarityTransform.from_estimate(points, target)
+    times = max(1, ceil(1 / transform.scale))
+    large = cv2.warpAffine(
+        array,
+        resized(transform, times),
+        (size * times, size * times),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return cv2.resize(large, (size, size), interpolation=cv2.INTER_AREA) if times > 1 else large
 
 
-def in_reading_order(found: list[Face]) -> list[Face]:
-    """Faces row by row from the top, each row from the left: a face whose centre is above the bottom of the highest that is left
-    belongs to its row."""
-    left, ordered = sorted(found, key=lambda face: face.box[1] + face.box[3]), []
-    while left:
-        bottom = left[0].box[3]
-        row = [face for face in left if (face.box[1] + face.box[3]) / 2 < bottom]
-        ordered += sorted(row, key=lambda face: face.box[0] + face.box[2])
-        left = left[len(row) :]
-    return ordered
+def resized(transform: SimilarityTransform, ratio: float) -> np.ndarray:
+    """(2, 3) matrix of a transform whose result is then resized: pixel i, centred at i + 0.5, goes to (i + 0.5) ratio - 0.5."""
+    matrix = transform.params[:2] * ratio
+    matrix[:, 2] += (ratio - 1) / 2
+    return matrix
 
 
-def largest(faces: list[Face]) -> Face:
-    """The face with the largest box, of those whose orientation is known.
+def turn_of(points: np.ndarray) -> float:
+    """By how many degrees a face is turned clockwise from upright, in (-180, 180]: of the similarity to `FFHQ_TEMPLATE`.
 
-    Raises:
-        ImageError: there is none.
+    Args:
+        points: (5, 2), x and y in pixels, in the order of `FFHQ_TEMPLATE`.
     """
-    known = [face for face in faces if face.points is not None]
-    if faces and not known:
-        raise ImageError(
-            "which way is up could not be told of any face; an upright photo is accepted: turn it upright."
-        )
-    if not known:
-        raise ImageError("no face was found; a photo with a face is accepted: use another.")
-    return max(known, key=lambda face: (face.box[2] - face.box[0]) * (face.box[3] - face.box[1]))
+    return -float(np.degrees(SimilarityTransform.from_estimate(points, FFHQ_TEMPLATE).rotation))
 
 
 def align(image: Image.Image, points: np.ndarray, size: int, margin: bool = False) -> Image.Image:

@@ -1,15 +1,19 @@
 """Where faces are in a photo: it is searched at several sizes, tile by tile, in four orientations; then each face is looked at
 again by itself in four orientations, and points count only where these agree on which way is up."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import cv2
 import numpy as np
 from skimage.transform import SimilarityTransform
 
-from difface.detection import MULTIPLE, Detector
-from difface.template import FFHQ_TEMPLATE, turn_of, warp
+from difface.faces.align import FFHQ_TEMPLATE, turn_of, warp
 
+Detector = Callable[[np.ndarray, float], np.ndarray]
+"""View (H, W, 3) uint8 RGB, least confidence in [0, 1] -> (n, 15): left, top, right, bottom, confidence, and x and y of
+eyes, nose tip and mouth corners (left and right as seen in the view), in pixels of the view."""
+MULTIPLE = 32
+"""Both sides of a view are multiples of this."""
 COARSEST = 192
 """Longer side in pixels at which faces that fill the photo are found: at `TILE` pixels they are too large for SCRFD."""
 TILE = 640
@@ -47,7 +51,7 @@ def search(
 
     Args:
         photo: (H, W, 3) uint8 RGB.
-        detect: see `difface.detection`.
+        detect: looks at one view.
         threshold: least confidence in [0, 1].
         glance: look for faces that fill the picture only, at `COARSEST` pixels.
 

@@ -1,5 +1,6 @@
 """Whole photos: faces change, the rest does not."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -7,9 +8,9 @@ from conftest import small_unet
 from PIL import Image
 from scipy import ndimage
 
-from difface import DifFaceOutput, DifFacePipeline, build_scheduler, cli, faces, images, photo, upscale
-from difface.faces import Face
-from difface.photo import match_colour, numbered, restore_photo
+from difface import DifFaceOutput, DifFacePipeline, build_scheduler, cli, faces, images, upscale
+from difface.faces import Face, photo
+from difface.faces.photo import match_colour, numbered, restore_photo
 from eval.gallery import ASTRONAUT_POINTS
 
 
@@ -224,13 +225,13 @@ def test_a_hundred_faces_in_batches(small, monkeypatch):
     """Never more than a batch of crops at once, and what is made for one face is of its own size."""
     canvas = Image.fromarray(np.random.default_rng(0).integers(0, 255, (600, 600, 3), np.uint8))
     found = [Face((0, 0, 1, 1), faces.FFHQ_TEMPLATE * 20 + [55 * (k % 10), 55 * (k // 10)], 1.0) for k in range(100)]
-    counts, shapes, call, warp = [], [], DifFacePipeline.__call__, faces.cv2.warpAffine
+    counts, shapes, call, warp = [], [], DifFacePipeline.__call__, cv2.warpAffine
     monkeypatch.setattr(
         DifFacePipeline,
         "__call__",
         lambda self, crops, *a, **k: (counts.append(len(crops)), call(self, crops, *a, **k))[1],
     )
-    monkeypatch.setattr(faces.cv2, "warpAffine", lambda *a, **k: (shapes.append(warp(*a, **k)), shapes[-1])[1])
+    monkeypatch.setattr(cv2, "warpAffine", lambda *a, **k: (shapes.append(warp(*a, **k)), shapes[-1])[1])
     _, info = restore_photo(small, canvas, found, num_inference_steps=10)
     assert info["faces"] == 100 and max(counts) == photo.BATCH and sum(counts) == 100
     assert max(max(made.shape[:2]) for made in shapes) < 50

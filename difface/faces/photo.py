@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from difface import detection, faces, images, upscale
+from difface import images, upscale
 from difface.chain import DEFAULT_ETA, chain
-from difface.faces import Face
+from difface.faces.align import FFHQ_TEMPLATE, feather, paste, warp
+from difface.faces.detect import Face, detector_name, find_faces
 from difface.pipeline import DifFacePipeline
 from difface.tone import Curve, tone_of
 
@@ -67,7 +68,7 @@ def restore_photo(
     known = [face for face in found if face.points is not None]
     chosen = [face for face in known if large or not is_large(face, pipeline.size)]
     left = _unknown(len(found) - len(known), len(found)) + _notes(known, len(found), large, pipeline.size)
-    info: dict = {"faces": len(chosen), "detector": detection.detector_name()}
+    info: dict = {"faces": len(chosen), "detector": detector_name()}
     notes: list[str] = []
     before = np.asarray(photo)
     result = before.copy()
@@ -77,10 +78,10 @@ def restore_photo(
     if scale == 2:
         info["upscaler"] = upscale.upscaler_name()
         result = np.array(upscale.double(photo, pipeline.device, report))
-    one_tone, template = _one_tone(photo), faces.FFHQ_TEMPLATE * pipeline.size
+    one_tone, template = _one_tone(photo), FFHQ_TEMPLATE * pipeline.size
     for first in range(0, len(chosen), batch):
         part = chosen[first : first + batch]
-        crops = [faces.warp(before, face.points, template, pipeline.size) for face in part]
+        crops = [warp(before, face.points, template, pipeline.size) for face in part]
         generators = [torch.Generator().manual_seed(seed) for _ in part]
         follow = _follow(report, tiles + first * steps, len(part))
         output = pipeline(crops, num_inference_steps, eta, generators, output_type="pt", callback_on_step_end=follow)
@@ -89,14 +90,14 @@ def restore_photo(
         for face, crop, restored in zip(part, crops, output.images, strict=True):
             restored = images.to_uint8(one_tone.tinted(restored) if one_tone else restored)
             # Pixel i is centred at i + 0.5 at either scale.
-            faces.paste(result, match_colour(restored, crop), (face.points + 0.5) * scale - 0.5)
+            paste(result, match_colour(restored, crop), (face.points + 0.5) * scale - 0.5)
     lines = [f"the photo is {note}." for note in photo.info["notes"]]
     lines += [f"{count} of {len(chosen)} faces: {note}." for note, count in Counter(notes).items()]
     return Image.fromarray(result), info | {"notes": lines + left}
 
 
 def _faces(photo: Image.Image, found: list[Face] | None) -> list[Face]:
-    found = faces.find_faces(photo) if found is None else found
+    found = find_faces(photo) if found is None else found
     if not found:
         raise images.ImageError(
             "no face was found; a photo with faces of 20 pixels or more is accepted: if the picture is one face that "
@@ -152,7 +153,7 @@ def match_colour(restored: np.ndarray, crop: np.ndarray) -> np.ndarray:
         restored, crop: (size, size, 3) uint8.
     """
     restored, crop = restored.astype(np.float32), crop.astype(np.float32)
-    head = faces.feather(len(crop))
+    head = feather(len(crop))
     matched = restored * _spread(crop, head) / np.maximum(_spread(restored, head), 1)
     matched += _local_mean(crop) - _local_mean(matched)
     return np.rint(matched.clip(0, 255)).astype(np.uint8)

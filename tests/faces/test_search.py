@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from difface import faces, images
-from difface.photo import restore_photo
+from difface.faces.photo import restore_photo
 from eval.gallery import ASTRONAUT_POINTS
 
 
