@@ -1,6 +1,5 @@
 """Frechet distance on what the embedded prior makes of a face: a measure of realism that needs no download."""
 
-import hashlib
 from copy import deepcopy
 from functools import lru_cache
 
@@ -9,6 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from difface import profiles
+from difface.files import sha256
 from difface.metrics.frechet import FrechetDistance
 from difface.models.unet import UNet
 from difface.schedulers import build_scheduler
@@ -71,7 +71,7 @@ def _embedded() -> UNet:
 def _digest() -> str:
     """Ten characters that stand for the embedded prior's weights."""
     file = next(profiles.profile("tiny").unet().glob("*.safetensors"))
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:10]
+    return sha256(file)[:10]
 
 
 def encoder(unet: UNet) -> UNet:

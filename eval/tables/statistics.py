@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy.stats import wilcoxon
+from scipy.stats import bootstrap, wilcoxon
 
 RESAMPLES = 2000
 
@@ -19,9 +19,11 @@ def interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
     values = np.asarray(values, float)
     if len(values) < 2:
         return float("nan"), float("nan")
-    draws = np.random.default_rng(0).integers(0, len(values), (RESAMPLES, len(values)))
-    low, high = np.quantile(values[draws].mean(1), [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    rng = np.random.default_rng(0)
+    found = bootstrap(
+        (values,), np.mean, n_resamples=RESAMPLES, confidence_level=level, method="percentile", rng=rng
+    ).confidence_interval
+    return float(found.low), float(found.high)
 
 
 def paired_p(values: np.ndarray, first: np.ndarray) -> float:
