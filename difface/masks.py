@@ -4,10 +4,9 @@ As with degradations, parameters are drawn first (`Mask`, from a generator) and 
 test set can be written down and the same mask had at any size. The numbers are those of the official code at 256 pixels.
 """
 
-import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import cos, pi, sin
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from PIL import Image
 from torch.nn import functional
 
 from difface import images
-from difface.files import whole_file
 from difface.images import ImageError
 
 OFFICIAL_SIZE = 256
@@ -163,26 +161,6 @@ def plan(files: Sequence[str | os.PathLike], per_kind: int = 500, seed: int = 12
     chosen = sorted(map(Path, files), key=lambda file: (file.name, file))
     generators = (torch.Generator().manual_seed(seed + k) for k in range(len(kinds)))
     return [(file, kind(generator)) for file, kind, generator in zip(chosen, kinds, generators, strict=False)]
-
-
-def write_test_set(planned: Sequence[tuple[Path, Mask]], output: Path, size: int = OFFICIAL_SIZE) -> None:
-    """Write a planned test set: `hq`, `mask` and `lq` = hq (1 - mask) as PNG, and every parameter in `masks.json`.
-
-    Args:
-        planned: of `plan`.
-        output: folder.
-        size: side in pixels that the pictures are resized to.
-
-    Raises:
-        ImageError: a file that is no picture.
-    """
-    for file, mask in planned:
-        hq = images.fit_square(images.to_tensors(images.read(file))[0], size)
-        missing = mask.paint(size)[0]
-        for folder, picture in (("hq", hq), ("mask", missing.expand(3, -1, -1)), ("lq", hq * (1 - missing))):
-            images.write(images.to_pil(picture), output / folder / f"{file.stem}.png")
-    with whole_file(output / "masks.json") as temporary:
-        temporary.write_text(json.dumps([{"file": file.name} | asdict(mask) for file, mask in planned], indent=1))
 
 
 def read_mask(file: str | os.PathLike) -> torch.Tensor:

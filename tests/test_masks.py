@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from difface import images, masks
+from difface import masks
 from difface.constraints import Masked
 from difface.images import ImageError
 
@@ -100,20 +100,6 @@ def test_plan():
     assert len({mask for _, mask in planned[:20]}) == 20
     with pytest.raises(ValueError, match="50 pictures were given; 2000 are needed"):
         masks.plan(files)
-
-
-def test_write_test_set(tmp_path, astronaut_face):
-    for k in range(4):
-        images.write(astronaut_face, tmp_path / "in" / f"{k}.png")
-    planned = masks.plan(sorted((tmp_path / "in").iterdir()), per_kind=1)
-    masks.write_test_set(planned, tmp_path / "out", 64)
-    for entry in json.loads((tmp_path / "out" / "masks.json").read_text()):
-        lq, hq = (np.asarray(Image.open(tmp_path / "out" / folder / entry["file"])) for folder in ("lq", "hq"))
-        missing = masks.read_mask(tmp_path / "out" / "mask" / entry["file"])
-        entry.pop("file")
-        assert torch.equal(missing, masks.Mask(**entry).paint(64))
-        assert np.array_equal(hq, np.asarray(astronaut_face))
-        assert np.array_equal(lq, hq * (1 - missing[0, 0].numpy().astype(np.uint8)[..., None]))
 
 
 @pytest.fixture

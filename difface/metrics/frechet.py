@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from difface.files import whole_file
 from difface.metrics.base import SetMetric
 from difface.metrics.identity import EMBEDDING, embed
 from difface.weights.formats import load_checkpoint
@@ -156,18 +155,6 @@ class FrechetDistance(SetMetric):
         if mean.ndim != 1 or cov.shape != (len(mean), len(mean)):
             raise ValueError(f"{path} must hold a mean (d,) and a covariance (d, d); got {mean.shape} and {cov.shape}.")
         self._loaded = mean, cov
-
-    def save_reference(self, path: str | Path) -> None:
-        """Write the reference's statistics as an .npz with `mu` and `sigma`, as pytorch-fid does.
-
-        Raises:
-            ValueError: another suffix, or fewer than two images in the reference.
-        """
-        if Path(path).suffix != ".npz":
-            raise ValueError(f"statistics are written as .npz; got {path}: change the suffix.")
-        mean, cov = self._reference_statistics()
-        with whole_file(path) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, mu=mean, sigma=cov)
 
     def _reference_of(self, dimensions: int) -> tuple[np.ndarray, np.ndarray]:
         """The reference's statistics, if they are of features of so many dimensions."""

@@ -147,7 +147,7 @@ class State:
             ) from None
         self.ema.load_state_dict(stored["ema"] | {"decay": self.ema.decay})
         self.optimizer.load_state_dict(stored["optimizer"])
-        self.step, self.losses = stored["step"], stored.get("losses", [])  # older ones have none
+        self.step, self.losses = stored["step"], stored["losses"]
 
     @contextmanager
     def averaged(self) -> Iterator[ModelMixin]:

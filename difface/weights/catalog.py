@@ -16,7 +16,6 @@ _PYIQA = "https://github.com/chaofengc/IQA-PyTorch/releases/download/v0.1-weight
 
 _S_LAB = "S-Lab 1.0 (non-commercial)"
 _INSIGHTFACE = "InsightFace models (non-commercial research)"
-_YOLO = f"{_S_LAB}; YOLOv5-face itself is GPL-3.0"
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Weight:
     Attributes:
         name: file name, the key in `CATALOG`.
         url: direct address, or None where there is none: it is in `archive`, or the user puts the file into place.
-        kind: 'unet', 'estimator', 'detector', 'parser', 'upsampler', 'identity', 'landmarks', 'metric' or 'method'.
+        kind: 'unet', 'estimator', 'detector', 'upsampler', 'identity', 'landmarks', 'metric' or 'method'.
         licence: the licence of the weights.
         what: what the file is, in one line.
         used_by: the part of the project that asks for it.
@@ -78,7 +77,6 @@ _PRIORS_AND_ESTIMATORS = (
     ),
     _at(_DIFFACE, "swinir_restoration512_L1.pth", "estimator", _S_LAB, "SwinIR for restoration, L1", "ffhq512"),
     _at(_DIFFACE, "lama_inpainting256.pth", "estimator", _S_LAB, "LaMa for inpainting, L1", "ffhq256-inpaint"),
-    _at(_DIFFACE, "General_Face_ffhq512.pth", "estimator", _S_LAB, "SwinIR of the 2022 version", "convert"),
     _at(
         "https://openaipublic.blob.core.windows.net/diffusion/jul-2021",
         "256x256_diffusion_uncond.pt",
@@ -90,12 +88,6 @@ _PRIORS_AND_ESTIMATORS = (
 )
 
 _FACES = (
-    _at(_FACEXLIB, "detection_Resnet50_Final.pth", "detector", "MIT", "RetinaFace ResNet-50, 5 points", "faces"),
-    _at(_FACEXLIB, "detection_mobilenet0.25_Final.pth", "detector", "MIT", "RetinaFace MobileNet-0.25", "faces"),
-    _at(_CODEFORMER, "yolov5l-face.pth", "detector", _S_LAB, "YOLOv5-face, large", "faces"),
-    _at(_CODEFORMER, "yolov5n-face.pth", "detector", _S_LAB, "YOLOv5-face, nano", "faces"),
-    _at(_CODEFORMER, "parsing_parsenet.pth", "parser", _S_LAB, "ParseNet, 19 classes of face parts", "faces"),
-    _at(_CODEFORMER, "parsing_bisenet.pth", "parser", _S_LAB, "BiSeNet, 19 classes of face parts", "faces"),
     _at(
         "https://github.com/xinntao/Real-ESRGAN/releases/download/v0.2.1",
         "RealESRGAN_x2plus.pth",
@@ -229,10 +221,7 @@ _METRICS = (
         "SqueezeNet 1.1 of torchvision, the body of LPIPS-squeeze",
         "LPIPS-squeeze",
     ),
-    _at(_PYIQA, "LPIPS_v0.1_vgg-a78928a0.pth", "metric", "BSD-2-Clause", "LPIPS heads, VGG", "LPIPS"),
-    _at(_PYIQA, "LPIPS_v0.1_alex-df73285e.pth", "metric", "BSD-2-Clause", "LPIPS heads, AlexNet", "LPIPS"),
     _at(_PYIQA, "niqe_modelparameters.mat", "metric", _S_LAB, "NIQE parameters", "NIQE, PI"),
-    _at(_PYIQA, "niqe_matlab_params.mat", "metric", _S_LAB, "NIQE parameters of MATLAB", "NIQE"),
     _at(_PYIQA, "NRQM_model.mat", "metric", _S_LAB, "NRQM random forest", "NRQM, PI"),
 )
 

@@ -92,10 +92,8 @@ def test_a_reset_keeps_the_reference(sets):
 
 def test_a_reference_from_a_file_is_that_from_images(sets, tmp_path):
     real, scored = sets
-    filled(real, scored).save_reference(tmp_path / "reference.npz")
     mean, cov = filled(real, scored)._reference_statistics()
-    stored = np.load(tmp_path / "reference.npz")  # the keys of pytorch-fid
-    assert np.array_equal(stored["mu"], mean) and np.array_equal(stored["sigma"], cov)
+    np.savez_compressed(tmp_path / "reference.npz", mu=mean, sigma=cov)  # as `pytorch-fid --save-stats` does
     # BasicSR's form: NumPy arrays in the old format of torch, with the module names of NumPy 1.
     published = dict(name="FFHQ", size=512, mean=mean.astype(np.float32), cov=cov)
     torch.save(published, tmp_path / "legacy.pth", _use_new_zipfile_serialization=False)
@@ -123,8 +121,6 @@ def test_what_is_no_reference_is_refused_in_a_line(sets, tmp_path):
         metric.load_reference(tmp_path / "odd.npz")
     with pytest.raises(ValueError, match=".npz and .pth"):
         metric.load_reference(tmp_path / "reference.txt")
-    with pytest.raises(ValueError, match="change the suffix"):
-        metric.save_reference(tmp_path / "reference.pth")
     metric.load_reference(tmp_path / "small.npz")
     with pytest.raises(ValueError, match="5 dimensions and its features 12"):
         metric.compute()

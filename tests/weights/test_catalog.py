@@ -10,7 +10,7 @@ import pytest
 
 from difface.weights import CATALOG, lookup
 
-KINDS = {"unet", "estimator", "detector", "parser", "upsampler", "identity", "landmarks", "metric", "method"}
+KINDS = {"unet", "estimator", "detector", "upsampler", "identity", "landmarks", "metric", "method"}
 
 
 @pytest.mark.parametrize("weight", CATALOG.values(), ids=lambda weight: weight.name)
