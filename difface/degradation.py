@@ -130,6 +130,31 @@ _RANGES: dict[int, Ranges] = {
 }
 
 
+LEVELS = {"mild": 32, "middle": 16, "severe": 8}
+"""Level of the examples and reports -> pixels that the side of a face keeps."""
+
+
+def alike(size: int, scale: float) -> Degradation:
+    """The plain degradation of sets whose pictures are all treated alike: sigma of a 64th of the side, delta 5, q 60.
+
+    Args:
+        size: side of the pictures in pixels.
+        scale: s.
+    """
+    return Degradation(scale, size / 64, size / 64, 0, 5, 60)
+
+
+def level(size: int, name: str) -> Degradation:
+    """The plain degradation at a level of `LEVELS`: s = 2, 4 and 8 at 64 pixels, 4, 8 and 16 at 128.
+
+    Raises:
+        ValueError: another name.
+    """
+    if name not in LEVELS:
+        raise ValueError(f"the level '{name}' is unknown; {', '.join(LEVELS)} are accepted: choose one.")
+    return alike(size, size / LEVELS[name])
+
+
 def draw(generator: torch.Generator, ranges: Ranges, grey_probability: float = 0.0) -> Degradation:
     """Random parameters as in training.
 

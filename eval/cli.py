@@ -142,62 +142,77 @@ def figures(
         typer.echo(path)
 
 
-@app.command("tiny-report")
-def tiny_report(
-    train: Annotated[
-        Path, typer.Option(help="Folder of aligned 64-pixel training faces, the Frechet distance's reference.")
-    ],
-    test: Annotated[Path, typer.Option(help="Folder of aligned 64-pixel test faces.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="JSON file; rows that are there already are kept.")],
-    limit: Annotated[int | None, typer.Option(min=2, help="Only the first faces of the test folder.")] = None,
+TestFaces = Annotated[
+    Path, typer.Option(help="Folder of aligned faces of the profile's size that it was not trained on.")
+]
+TrainFaces = Annotated[Path, typer.Option(help="Folder of its training faces, which distances between sets refer to.")]
+Work = Annotated[Path, typer.Option(help="Folder for pictures and scores; what is done already is reused.")]
+Limit = Annotated[int | None, typer.Option(min=2, help="At most so many faces.")]
+
+
+@app.command()
+def report(
+    test: TestFaces,
+    train: TrainFaces,
+    work: Work,
+    output: Annotated[Path, typer.Option("-o", "--output", help="JSON file.")],
+    profile: cli.ProfileName = "tiny",
+    limit: Limit = None,
     dtype: cli.Dtype = "auto",
 ) -> None:
-    """Score the embedded models on test faces at three levels of Eq. 17, into a JSON file and a table."""
-    from eval.tiny_report import markdown, report
+    """Score embedded models on test faces at three levels of Eq. 17, into a JSON file and tables."""
+    from eval.reports import embedded
 
-    typer.echo(markdown(report(train, test, output, limit, dtype)))
+    typer.echo(embedded.markdown(embedded.report(train, test, work, output, profile, limit, dtype)))
 
 
 @app.command()
 def trends(
-    data: Annotated[Path, typer.Option(help="Folder of aligned 64-pixel test faces.")],
-    reference: Annotated[Path, typer.Option(help="Real faces that the Frechet distance refers to.")],
-    work: Annotated[Path, typer.Option(help="Folder for pictures and scores; what is done already is reused.")],
+    test: TestFaces,
+    train: TrainFaces,
+    work: Work,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the CSV files.")],
-    limit: Annotated[int | None, typer.Option(min=2, help="At most so many faces.")] = None,
+    profile: cli.ProfileName = "tiny",
+    limit: Limit = None,
     dtype: cli.Dtype = "auto",
 ) -> None:
-    """Measure how N, eta and s act on the embedded models: contraction, fidelity, identity and realism."""
-    from eval.trends import trends as measure
+    """Measure how N, eta and s act on embedded models: contraction, fidelity, identity and realism."""
+    from eval.reports.trends import trends as measure
 
-    for path in measure(data, reference, work, output, limit, dtype):
+    for path in measure(test, train, work, output, profile, limit, dtype):
         typer.echo(path)
 
 
 @app.command()
 def constraints(
-    test: Annotated[Path, typer.Option(help="Folder of aligned 64-pixel test faces.")],
-    train: Annotated[Path, typer.Option(help="Folder of training faces, the Frechet distance's reference.")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for pictures and the report.")],
+    test: TestFaces,
+    train: TrainFaces,
+    work: Work,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the report.")],
+    profile: cli.ProfileName = "tiny",
     steps: Annotated[int, typer.Option(help="Of the whole DDIM chain.")] = 100,
-    limit: Annotated[int | None, typer.Option(min=2, help="At most so many faces.")] = None,
+    limit: Limit = None,
     dtype: cli.Dtype = "auto",
 ) -> None:
-    """Measure how the embedded models keep known pixels, luminance and block means, and what they make of the rest."""
-    from eval.known_report import markdown, report
+    """Measure how embedded models keep known pixels, luminance and block means, and what they make of the rest."""
+    from eval.reports import known
 
-    typer.echo(markdown(report(test, train, output, steps, limit, dtype)))
+    typer.echo(known.markdown(known.report(test, train, work, output, profile, steps, limit, dtype)))
 
 
 @app.command()
 def agreement(
-    train: Annotated[Path, typer.Option(help="Folder of aligned 64-pixel training faces, the reference.")],
-    test: Annotated[Path, typer.Option(help="Folder of aligned 64-pixel test faces.")],
+    test: TestFaces,
+    train: TrainFaces,
+    work: Work,
+    profile: cli.ProfileName = "tiny",
+    limit: Limit = None,
+    dtype: cli.Dtype = "auto",
 ) -> None:
     """FD-prior beside the distance on face embeddings, over sets of degraded and restored faces."""
-    from eval.fd_agreement import fd_prior_agreement
+    from eval.reports.agreement import agreement as measure
 
-    found = fd_prior_agreement(train, test)
+    found = measure(train, test, work, profile, limit, dtype)
     typer.echo(found.round(3).to_string(index=False))
     typer.echo(f"rank correlation (Spearman): {found['FD-prior'].corr(found['FD identity'], method='spearman'):.3f}")
 
@@ -267,20 +282,27 @@ def gallery(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="The assets folder: receives examples/ and gallery.png.")
     ],
+    profile: cli.ProfileName = "tiny",
     seeds: Annotated[str, typer.Option(help="Seeds of the prior's samples, comma-separated.")] = "0,1,2,3,4,5,6",
 ) -> None:
     """Make the page's examples and the README's picture from samples of the embedded prior and the astronaut."""
     from eval.gallery import examples, sheet
 
     numbers = [int(seed) for seed in seeds.split(",")]
-    for path in [*examples(output / "examples", numbers), sheet(output / "gallery.png", numbers)]:
+    for path in [
+        *examples(output / "examples", numbers, profile),
+        sheet(output / "gallery.png", numbers, profile),
+    ]:
         typer.echo(path)
 
 
 @app.command("sheet")
 def portrait_sheet(
-    inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Aligned 64-pixel faces or folders of them.")],
+    inputs: Annotated[
+        list[Path], typer.Argument(metavar="IN...", help="Aligned faces of the profile's size, or folders.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="PNG file.")],
+    profile: cli.ProfileName = "tiny",
     limit: Annotated[int, typer.Option(min=1, help="Only the first faces.")] = 16,
     level: Annotated[str, typer.Option(help="mild, middle or severe.")] = "middle",
 ) -> None:
@@ -288,10 +310,8 @@ def portrait_sheet(
     import torch
 
     from difface import images
-    from eval.gallery import EXAMPLES, comparison
+    from eval.gallery import comparison
 
-    if level not in EXAMPLES:
-        raise ValueError(f"the level '{level}' is unknown; {', '.join(EXAMPLES)} are accepted: choose one.")
     files = folders.find(inputs)[:limit]
     truth = torch.stack([images.to_tensors(images.read(file))[0] for file in files])
-    typer.echo(comparison(output, [file.stem for file in files], truth, level))
+    typer.echo(comparison(output, [file.stem for file in files], truth, level, profile))

@@ -1,5 +1,6 @@
 """Pictures that anybody may use: samples of the embedded prior and scikit-image's astronaut, degraded, restored, side by side."""
 
+from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
 
@@ -9,22 +10,19 @@ from PIL import Image, ImageDraw
 from skimage.data import astronaut
 
 from difface import faces, images, profiles
-from difface.degradation import Degradation, degrade
+from difface.degradation import degrade, level
+from difface.sampling import draw
 from eval.datasets import name_seed, noise_of
 from eval.scenes import SCENES, compose
 
 ASTRONAUT_POINTS = np.array([[204, 101], [247, 103], [224, 128], [201, 139], [246, 141]], float)
 """Eyes, nose tip and mouth corners in `skimage.data.astronaut()`, as SCRFD finds them."""
 
-EXAMPLES = {
-    "mild": Degradation(2, 1, 1, 0, 5, 60),
-    "middle": Degradation(4, 1, 1, 0, 5, 60),
-    "severe": Degradation(8, 1, 1, 0, 5, 60),
-}
-"""Name in the file -> parameters of Eq. 17."""
+TURNS = ("middle", "severe", "mild")
+"""Levels of the examples, which take turns."""
 
 ZOOM = 2
-"""Each pixel of a sheet's pictures becomes ZOOM x ZOOM (nearest), so that the 64 pixels are seen as they are."""
+"""Each pixel of a sheet's pictures becomes ZOOM x ZOOM (nearest), so that they are seen as they are."""
 
 
 def astronaut_face(size: int = 64) -> Image.Image:
@@ -32,25 +30,23 @@ def astronaut_face(size: int = 64) -> Image.Image:
     return faces.align(Image.fromarray(astronaut()), ASTRONAUT_POINTS, size)
 
 
-def clean_faces(seeds: list[int]) -> dict[str, torch.Tensor]:
-    """Name -> (3, 64, 64) in [0, 1]: the astronaut and samples of the embedded prior."""
-    pipeline = profiles.load("tiny", prior_only=True)
+def clean_faces(seeds: Sequence[int], profile: str = "tiny") -> dict[str, torch.Tensor]:
+    """Name -> (3, size, size) in [0, 1]: the astronaut and samples of a profile's prior."""
+    pipeline = profiles.load(profile, prior_only=True)
     pipeline.set_progress_bar_config(disable=True)
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    samples = pipeline.sample(len(seeds), 250, generator=generators, output_type="pt").images
-    named = {f"sample_{seed}": sample for seed, sample in zip(seeds, samples, strict=True)}
-    return {"astronaut": images.to_tensors(astronaut_face())[0]} | named
+    named = {f"sample_{seed}": sample for seed, sample, _ in draw(pipeline, seeds, 250)}
+    return {"astronaut": images.to_tensors(astronaut_face(pipeline.size))[0]} | named
 
 
-def examples(output: Path, seeds: list[int]) -> list[Path]:
+def examples(output: Path, seeds: Sequence[int], profile: str = "tiny") -> list[Path]:
     """Write degraded faces NAME_LEVEL.png, the levels taking turns, and whole photos photos/NAME.png; their paths."""
-    clean = clean_faces(seeds)
+    clean, size = clean_faces(seeds, profile), profiles.profile(profile).size
     named = {}
     for k, (name, face) in enumerate(clean.items()):
-        level = ("middle", "severe", "mild")[k % 3]
-        named[output / f"{name}_{level}.png"] = degrade(face, EXAMPLES[level], noise_of(name))
+        told = TURNS[k % len(TURNS)]
+        named[output / f"{name}_{told}.png"] = degrade(face, level(size, told), noise_of(name))
     for name, photo in photos(list(clean.values())[1:]).items():
-        named[output / "photos" / f"{name}.png"] = degrade(photo, EXAMPLES["mild"], noise_of(f"photo {name}"))
+        named[output / "photos" / f"{name}.png"] = degrade(photo, level(size, "mild"), noise_of(f"photo {name}"))
     for path, lq in named.items():
         images.write(images.to_pil(lq), path)
     return list(named)
@@ -65,23 +61,24 @@ def photos(faces: list[torch.Tensor]) -> dict[str, torch.Tensor]:
     return result | {"astronaut": images.to_tensors(small)[0]}
 
 
-def sheet(output: Path, seeds: list[int]) -> Path:
+def sheet(output: Path, seeds: Sequence[int], profile: str = "tiny") -> Path:
     """Write `output`: input | f(y) | DifFace | a second seed | truth, one row per face, at the middle level."""
-    clean = clean_faces(seeds)
-    return comparison(output, list(clean), torch.stack(list(clean.values())), "middle")
+    clean = clean_faces(seeds, profile)
+    return comparison(output, list(clean), torch.stack(list(clean.values())), "middle", profile)
 
 
-def comparison(output: Path, names: list[str], truth: torch.Tensor, level: str) -> Path:
+def comparison(output: Path, names: list[str], truth: torch.Tensor, told: str, profile: str = "tiny") -> Path:
     """Degrade faces, restore them twice by the profile's defaults and write the sheet; the seeds come from their names.
 
     Args:
         output: PNG file.
         names: of the faces.
-        truth: (B, 3, 64, 64) in [0, 1].
-        level: a key of `EXAMPLES`.
+        truth: (B, 3, size, size) in [0, 1].
+        told: level, of `difface.degradation.LEVELS`.
+        profile: whose networks.
     """
-    lq = degrade(truth, EXAMPLES[level], [noise_of(name) for name in names])
-    pipeline = profiles.load("tiny")
+    lq = degrade(truth, level(truth.shape[-1], told), [noise_of(name) for name in names])
+    pipeline = profiles.load(profile)
     pipeline.set_progress_bar_config(disable=True)
     generators = [torch.Generator().manual_seed(name_seed(name) + k) for name in names for k in (0, 1)]
     result = pipeline(lq, 250, generator=generators, num_images_per_input=2, output_type="pt")

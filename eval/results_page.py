@@ -4,6 +4,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +13,8 @@ import yaml
 from difface import profiles
 from difface.files import whole_file
 from difface.schedulers import FAST_CALLS
-from eval import tiny_report
+from eval.reports import embedded
+from eval.settings import Setting
 from eval.tables.render import markdown_grid
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -68,23 +70,23 @@ def front_table(report: dict) -> str:
     """The README's small table: input, f(y), DifFace by DDIM and by five calls, at s = 4 and the profile's N, and real faces.
 
     Args:
-        report: of the embedded models, as `eval.tiny_report` writes it.
+        report: of the embedded models, as `eval.reports.embedded` writes it.
     """
     chosen, estimator = profiles.profile("tiny"), profiles.restoring_estimator("tiny")
-    ours = tiny_report.Setting(estimator, chosen.begin_index)
-    fast = tiny_report.Setting(estimator, chosen.begin_index, "dpm++", FAST_CALLS)
+    ours = Setting("tiny", estimator, chosen.begin_index)
+    fast = replace(ours, scheduler="dpm++", steps=FAST_CALLS)
     names = {
-        ("middle", tiny_report.Setting()): "the input",
-        ("middle", tiny_report.Setting(estimator)): "the plain network's guess, f(y)",
+        ("middle", Setting()): "the input",
+        ("middle", replace(ours, begin_index=None)): "the plain network's guess, f(y)",
         ("middle", ours): "**DifFace**",
         ("middle", fast): "**DifFace**, `--fast`",
-        ("untouched", tiny_report.Setting()): "real faces",
+        ("untouched", Setting()): "real faces",
     }
-    rows = {(row["level"], tiny_report.Setting(**row["setting"])): row for row in report["rows"]}
+    rows = {(row["level"], Setting(**row["setting"])): row for row in report["rows"]}
     body = []
     for key, name in names.items():
         psnr = "-" if rows[key]["PSNR"] is None else f"{rows[key]['PSNR']:.2f}"
-        body.append([name, psnr, f"{rows[key]['ID angle']:.1f}", tiny_report.distance(rows[key], "FD identity")])
+        body.append([name, psnr, f"{rows[key]['ID angle']:.1f}", embedded.distance(rows[key], "FD identity")])
     return markdown_grid([["", "PSNR ↑ (dB)", "ID angle ↓ (degrees)", "FD identity ↓"], *body])
 
 
@@ -115,7 +117,7 @@ def _shown(path: Path, folder: Path) -> Iterator[str]:
     link = Path(os.path.relpath(path, folder)).as_posix()
     if path.name == _REPORT:
         yield f"### {path.parent.name}"
-        yield tiny_report.markdown(json.loads(path.read_text(encoding="utf-8")))
+        yield embedded.markdown(json.loads(path.read_text(encoding="utf-8")))
     elif path.suffix == ".csv":
         table = pd.read_csv(path)
         yield markdown_grid(

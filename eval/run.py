@@ -15,7 +15,7 @@ import json
 import platform
 import re
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
@@ -36,9 +36,9 @@ from difface.masks import read_mask
 from difface.metrics import FID, KernelDistance, measure
 from difface.metrics.base import ImageMetric, Metric, PairMetric, SetMetric
 from difface.weights import CATALOG, WeightError, WeightMissing
-from eval.datasets import Dataset, Item, ffhq_statistics, generator_of
+from eval.datasets import Dataset, Item, ffhq_statistics, generator_of, name_seed
 from eval.metrics import METRICS, HolePSNR
-from eval.settings import FolderMethod, Setting
+from eval.settings import FolderMethod, MakePipeline, Setting
 
 PACKAGES = ("torch", "diffusers", "accelerate", "spandrel", "numpy", "opencv-python", "onnxruntime", "lpips")
 """Whose versions are written beside every result."""
@@ -79,6 +79,7 @@ class Runner:
         device, dtype: of the networks, as in `difface.profiles.load`.
         batch: pictures through the networks at once; part of what a result depends on, in the last digits.
         reference: folder of faces that distances between sets refer to; None: the truth of the data set itself.
+        make: gives the pipelines, from networks that are there already; None loads them.
 
     Raises:
         difface.images.ImageError: the reference is not there or holds no picture.
@@ -86,8 +87,15 @@ class Runner:
     """
 
     def __init__(
-        self, root: Path, device: str = "auto", dtype: str = "auto", batch: int = 8, reference: Path | None = None
+        self,
+        root: Path,
+        device: str = "auto",
+        dtype: str = "auto",
+        batch: int = 8,
+        reference: Path | None = None,
+        make: MakePipeline | None = None,
     ):
+        self.make = make
         self.root, self.device, self.batch, self.reference = root, device, batch, reference
         self.dtype = profiles.dtype_name(dtype)
         self._faces = folders.find([reference]) if reference else []
@@ -123,9 +131,8 @@ class Runner:
         Raises:
             ValueError: another method's folder lacks a picture, or a picture of the reference has another size.
         """
-        if metrics:
-            files = [self.pictures(dataset, method) for method in methods if isinstance(method, FolderMethod)]
-            for file in (folder / f"{item.name}.png" for folder in files for item in dataset.items):
+        for folder in [method.folder for method in methods if isinstance(method, FolderMethod)]:
+            for file in (folder / f"{item.name}.png" for item in dataset.items):
                 if not file.exists():
                     raise ValueError(
                         f"{file.parent} has no {file.name}; one PNG for each of the {len(dataset.items)} inputs is accepted."
@@ -151,6 +158,28 @@ class Runner:
         if isinstance(method, FolderMethod):
             return method.folder
         return self.root / "restored" / dataset.name / self._key(dataset, method)
+
+    def restored(self, dataset: Dataset, method: Method) -> torch.Tensor:
+        """A method's pictures as they were written, (B, 3, H, W) in [0, 1]."""
+        return torch.stack([read(self._result(dataset, method, item)) for item in dataset.items])
+
+    def unrounded(self, dataset: Dataset, setting: Setting, count: int) -> torch.Tensor:
+        """Answers to the first pictures before they are rounded to 8 bits, (count, 3, H, W); they are not kept."""
+        return torch.stack([picture for _, picture in self._answers(self._batches(dataset.items[:count]), setting)])
+
+    def means(self, dataset: Dataset, method: Method, metrics: Sequence[str]) -> dict[str, float]:
+        """Metric -> the mean over the pictures, or the distance between sets, of what `evaluate` found.
+
+        Raises:
+            ValueError: a metric has no number; the message has the reason.
+        """
+        result = {}
+        for metric in metrics:
+            found = self.scores(dataset, method, metric)
+            if found.reason:
+                raise ValueError(f"{metric} cannot be measured: {found.reason}")
+            result[metric] = sum(found.values.values()) / len(found.values)
+        return result
 
     def scores(self, dataset: Dataset, method: Method, metric: str) -> Scores:
         """What `evaluate` found."""
@@ -209,13 +238,16 @@ class Runner:
         if self.state.is_main_process:
             packages = {name: version(name) for name in PACKAGES}
             _write_json(folder / "config.json", self._config(dataset, setting) | {"packages": packages})
-        restore = setting.method(self.device, self.dtype)
-        for batch in self._track(due, setting.name):
+        for item, picture in self._answers(due, setting):
+            images.write(images.to_pil(picture), folder / f"{item.name}.png")
+
+    def _answers(self, batches: list[Sequence[Item]], setting: Setting) -> Iterator[tuple[Item, torch.Tensor]]:
+        """The only place where test pictures go through a method: each item with its answer, (3, H, W) in [0, 1]."""
+        restore = setting.method(self.device, self.dtype, self.make)
+        for batch in self._track(batches, setting.name):
             lq = torch.stack([read(item.lq) for item in batch])
-            generators = [generator_of(item.name) for item in batch]
-            restored = restore(lq, generators, [item.degradation for item in batch])
-            for item, picture in zip(batch, restored, strict=True):
-                images.write(images.to_pil(picture), folder / f"{item.name}.png")
+            generators = [torch.Generator().manual_seed(name_seed(item.name) + setting.seed) for item in batch]
+            yield from zip(batch, restore(lq, generators, [item.degradation for item in batch]), strict=True)
 
     def _score_file(self, dataset: Dataset, method: Method, metric: str) -> Path:
         scorer = METRICS[metric]()

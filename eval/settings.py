@@ -2,22 +2,46 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from difface import constraints, profiles
-from difface.chain import DEFAULT_ETA, DEFAULT_STEPS, chain
+from difface.chain import DEFAULT_ETA, DEFAULT_STEPS, Chain, chain
 from difface.degradation import Degradation
 from difface.masks import Mask
+from difface.pipeline import DifFacePipeline
 from difface.schedulers import build_scheduler
 from eval.datasets import BlockMeans, Grey, Known
 
 Restore = Callable[[torch.Tensor, list[torch.Generator], Sequence[Degradation | Known | None]], torch.Tensor]
 """(lq (B, 3, H, W) in [0, 1], one generator and what made each picture) -> (B, 3, H, W) in [0, 1]."""
+
+
+MakePipeline = Callable[[str, str | None, str], DifFacePipeline]
+"""(profile, estimator or None for its first, scheduler) -> a pipeline of its own on networks that may be shared."""
+
+ITSELF = "itself"
+"""The estimator of diffusion and reconstruction (Eq. 10): the picture itself takes the place of f(y)."""
+
+
+class Itself(nn.Module):
+    """f(x) = x."""
+
+    takes_mask = False
+    dtype = torch.float32
+
+    def __init__(self, device: torch.device):
+        super().__init__()
+        self.device = device
+
+    def forward(self, image: torch.Tensor, mask: None = None) -> torch.Tensor:
+        """(B, 3, H, W) -> the same."""
+        return image
 
 
 @dataclass(frozen=True)
@@ -47,13 +71,14 @@ class Setting:
 
     Attributes:
         profile: which networks.
-        estimator: of the profile; None is the degraded input itself.
+        estimator: of the profile, or `ITSELF`; None is the degraded input itself.
         begin_index: N; None is the estimate f(y) itself.
         scheduler: see `difface.schedulers`.
         steps: inference steps: with ddim those of the whole chain, with others the network calls.
         eta: of ddim; 0.5 with others.
         official_start: noise to alphas_cumprod[N] instead of to the first timestep taken.
         agreement: how a known degradation is used; None treats every input as blind.
+        seed: added to the seeds of the pictures' names: 1 is another answer to each.
     """
 
     profile: str = "tiny"
@@ -64,6 +89,7 @@ class Setting:
     eta: float = DEFAULT_ETA
     official_start: bool = False
     agreement: Agreement | None = None
+    seed: int = 0
 
     @property
     def name(self) -> str:
@@ -77,7 +103,8 @@ class Setting:
             return f"{profiles.label(self.profile)}-{self.estimator}{known}"
         start = "-official" if self.official_start else ""
         eta = f"-eta{self.eta:g}" if self.scheduler == "ddim" else ""
-        chain = f"N{self.begin_index}-{self.scheduler}{self.steps}{eta}{start}"
+        seed = f"-seed{self.seed}" if self.seed else ""
+        chain = f"N{self.begin_index}-{self.scheduler}{self.steps}{eta}{start}{seed}"
         return f"{profiles.label(self.profile)}-difface-{self.estimator}-{chain}{known}"
 
     def record(self) -> dict[str, Any]:
@@ -85,37 +112,53 @@ class Setting:
         if self.estimator is None:
             return {"method": "input"}
         fields = asdict(self)
-        if self.agreement is None:  # as in the records from before there was one
-            del fields["agreement"]
+        for later in ("agreement", "seed"):  # as in the records from before there were these
+            if not fields[later]:
+                del fields[later]
         return fields | {"profile": profiles.label(self.profile), "weights": _digests(self)}
 
-    def check(self) -> None:
-        """Refuse a chain that cannot be, before any network is loaded.
+    def chain(self) -> Chain | None:
+        """What the reverse chain would do, before any network is loaded; None where there is none.
 
         Raises:
             ValueError: N, the steps, eta or the start rule, as the pipeline refuses them.
         """
-        if self.begin_index is not None:
-            chain(
-                build_scheduler(self.scheduler),
-                self.begin_index,
-                self.steps,
-                self.eta,
-                official_start=self.official_start,
-            )
+        if self.begin_index is None:
+            return None
+        scheduler = build_scheduler(self.scheduler)
+        return chain(scheduler, self.begin_index, self.steps, self.eta, official_start=self.official_start)
 
-    def method(self, device: str, dtype: str) -> Restore:
-        """Load the networks and return the call that restores."""
+    @property
+    def timesteps(self) -> list[int]:
+        """Of the network calls, falling; none without a chain."""
+        found = self.chain()
+        return found.timesteps if found else []
+
+    def another(self, seed: int) -> "Setting":
+        """The same with that much added to the seeds."""
+        return replace(self, seed=self.seed + seed)
+
+    def method(self, device: str, dtype: str, make: MakePipeline | None = None) -> Restore:
+        """Load the networks and return the call that restores.
+
+        Args:
+            device, dtype: as in `difface.profiles.load`.
+            make: gives the pipeline instead, from networks that are there already.
+        """
         if self.estimator is None:
             return lambda lq, generators, made_by: lq
-        restore = self._estimate(device, dtype) if self.begin_index is None else self._chain(device, dtype)
+        load = self._estimate if self.begin_index is None else self._chain
+        restore = load(device, dtype, make)
         if self.agreement is None or not self.agreement.composite:
             return restore
         return lambda lq, generators, made_by: _pasted(restore(lq, generators, made_by), lq, made_by)
 
-    def _estimate(self, device: str, dtype: str) -> Restore:
+    def _estimate(self, device: str, dtype: str, make: MakePipeline | None) -> Restore:
         """f(y)."""
-        estimator = profiles.load_estimator(self.profile, self.estimator, device, dtype)
+        if make:
+            estimator = make(self.profile, self.estimator, self.scheduler).estimator
+        else:
+            estimator = profiles.load_estimator(self.profile, self.estimator, device, dtype)
         place = {"device": estimator.device, "dtype": estimator.dtype}
 
         @torch.inference_mode()
@@ -125,13 +168,28 @@ class Setting:
 
         return estimate
 
-    def _chain(self, device: str, dtype: str) -> Restore:
-        """Alg. 1."""
-        pipeline = profiles.load(self.profile, self.estimator, self.scheduler, device, dtype)
+    def _pipeline(self, device: str, dtype: str, make: MakePipeline | None) -> DifFacePipeline:
+        itself = self.estimator == ITSELF
+        if make:
+            pipeline = make(self.profile, None if itself else self.estimator, self.scheduler)
+        else:
+            name = None if itself else self.estimator
+            pipeline = profiles.load(self.profile, name, self.scheduler, device, dtype, prior_only=itself)
+        estimator = Itself(pipeline.device) if itself else pipeline.estimator
+        pipeline = DifFacePipeline(pipeline.unet, pipeline.scheduler, estimator, self.begin_index)
         pipeline.set_progress_bar_config(disable=True)
-        pipeline.set_begin_index(self.begin_index)
+        return pipeline
+
+    def _chain(self, device: str, dtype: str, make: MakePipeline | None) -> Restore:
+        """Alg. 1."""
+        pipeline = self._pipeline(device, dtype, make)
 
         def restore(lq: torch.Tensor, generators: list[torch.Generator], made_by: Sequence) -> torch.Tensor:
+            if lq.shape[-1] != pipeline.size:  # what is shown is what the networks saw
+                raise ValueError(
+                    f"the profile '{self.profile}' works at {pipeline.size} pixels; got faces of {lq.shape[-1]}: use a "
+                    "profile of that size, or align the faces to this one's."
+                )
             return pipeline(
                 lq,
                 self.steps,
@@ -172,7 +230,9 @@ def _pasted(restored: torch.Tensor, lq: torch.Tensor, made_by: Sequence[Degradat
 
 def _digests(setting: Setting) -> dict[str, str]:
     chosen = profiles.profile(setting.profile)
-    folders = {setting.estimator: (chosen.estimators | chosen.inpainting)[setting.estimator]()}
+    folders = {}
+    if setting.estimator != ITSELF:
+        folders[setting.estimator] = (chosen.estimators | chosen.inpainting)[setting.estimator]()
     if setting.begin_index is not None:
         folders["unet"] = chosen.unet()
     return {name: digest(folder) for name, folder in folders.items()}

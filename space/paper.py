@@ -4,6 +4,7 @@ import html
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import get_ident
 
 import gradio as gr
@@ -95,6 +96,7 @@ def _draw(number: str, faces, profile: str, device: str, report: Callable) -> li
     """The files of a figure; `report` is told of every call of the prior, how many there will be is not known."""
     from eval.figures import FIGURES as FUNCTIONS  # matplotlib takes its time: only for those who ask
     from eval.figures import save
+    from eval.run import Runner
 
     def make(profile: str, estimator: str | None, scheduler: str):
         return shared.pipeline_for(profile, estimator, scheduler, device=device)
@@ -108,7 +110,9 @@ def _draw(number: str, faces, profile: str, device: str, report: Callable) -> li
 
     hook = make(profile, None, "ddim").unet.register_forward_hook(called)
     try:
-        drawn, table = FUNCTIONS[number](faces, make, profile, **_options(number))
+        with TemporaryDirectory(prefix="difface-figure-") as work:
+            runner = Runner(Path(work), device, make=make)
+            drawn, table = FUNCTIONS[number](faces, runner, profile, **_options(number))
     finally:
         hook.remove()
     return save(drawn, table, shared.result_folder(), f"figure_{number}")
@@ -126,16 +130,16 @@ def _options(number: str) -> dict:
 
 def _faces(face: str | None, aligned: bool, size: int):
     """The visitor's face or the astronaut, made worse at the middle level of the examples."""
-    from difface.degradation import degrade
+    from difface.degradation import degrade, level
     from eval.figures import Faces
-    from eval.gallery import EXAMPLES, astronaut_face
+    from eval.gallery import astronaut_face
 
     if face:
         picture, _ = shared.aligned_face(shared.read(face), aligned, size)
     else:
         picture = astronaut_face(size)
     hq = images.fit_square(images.to_tensors(picture)[0], size)
-    lq = degrade(hq, EXAMPLES["middle"], torch.Generator().manual_seed(0))
+    lq = degrade(hq, level(size, "middle"), torch.Generator().manual_seed(0))
     return Faces(("face",), hq[None], lq[None])
 
 

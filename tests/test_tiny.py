@@ -9,8 +9,8 @@ import torch
 from conftest import generators
 
 from difface import DifFacePipeline, build_scheduler, degrade, images, profiles
+from difface.degradation import level
 from difface.metrics import PSNR
-from eval.gallery import EXAMPLES
 
 
 def gradient(batch: torch.Tensor) -> float:
@@ -25,7 +25,7 @@ def truth(astronaut_face) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def lq(truth) -> torch.Tensor:
-    return degrade(truth, EXAMPLES["middle"], torch.Generator().manual_seed(0))
+    return degrade(truth, level(64, "middle"), torch.Generator().manual_seed(0))
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from difface import masks
 from eval.datasets.degradations import BlockMeans, Grey, Known
 from eval.datasets.make import Plan, make
 from eval.datasets.manifest import Dataset, generator_of
-from eval.datasets.synthetic import CleanFaces, clean_faces
+from eval.datasets.synthetic import CleanFaces, faces_of
 
 OFFICIAL_COUNT = 500
 """Pictures per kind of mask in the official inpainting set."""
@@ -50,7 +50,7 @@ def build_known(
     if source == "celeba" and kind in masks.MASKS:
         faces, plan = _official(Path(data), kind)
     else:
-        faces = clean_faces(source, data, size, limit)
+        faces = faces_of(source, data, size, limit)
         plan = [(file, degradation_of(file.stem)) for file in faces.files]
     plan = plan[:limit]
     description = {

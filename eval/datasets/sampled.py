@@ -4,17 +4,14 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
-import torch
 from PIL import Image
 
 from difface import images, profiles
+from difface.sampling import BLOCK, draw
 from difface.weights import cache_folder
 
 COUNT = 32
 """Faces by default."""
-
-BLOCK = 8
-"""Faces drawn at once, always the same ones together, so that a face does not depend on how many are asked for."""
 
 STEPS = 250
 """Of DDIM with eta 1. With 100, and more so with DPM-Solver++, this small prior's faces have a stronger colour cast."""
@@ -54,8 +51,7 @@ def version() -> str:
 
 
 def _draw(first: int) -> list[Image.Image]:
-    """A block of faces. On the CPU, so that a machine with an accelerator draws the same ones."""
+    """A block of faces, always the same ones together. On the CPU, so that a machine with an accelerator draws the same."""
     pipeline = profiles.load("tiny", device="cpu", prior_only=True)
     pipeline.set_progress_bar_config(disable=True)
-    generators = [torch.Generator().manual_seed(seed) for seed in range(first, first + BLOCK)]
-    return pipeline.sample(BLOCK, STEPS, generator=generators).images
+    return [images.to_pil(face) for _, face, _ in draw(pipeline, range(first, first + BLOCK), STEPS)]

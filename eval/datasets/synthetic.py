@@ -45,7 +45,7 @@ def build(
     Raises:
         ValueError: an unknown source, too few or unfit pictures, or a folder that holds another dataset.
     """
-    faces = clean_faces(source, data, size, limit)
+    faces = faces_of(source, data, size, limit)
     plan = [(file, degradation) for file in faces.files[:limit]] if degradation else _on_grid(faces, size, limit, seed)
     description = {
         "name": faces.name,
@@ -96,7 +96,7 @@ class CleanFaces:
         return digest_of_files(chosen)
 
 
-def clean_faces(source: str | Path, data: Path | None, size: int, limit: int | None) -> CleanFaces:
+def faces_of(source: str | Path, data: Path | None, size: int, limit: int | None) -> CleanFaces:
     """The faces of a source; arguments and errors as for `build`."""
     if limit is not None and limit < 1:
         raise ValueError(f"`limit` must be a number of pictures from 1; got {limit}.")

@@ -1,4 +1,4 @@
-"""The paper's figures 3 to 15 and 17: each a function of faces and a pipeline factory that returns the picture and its table."""
+"""The paper's figures 3 to 15 and 17: each a function of faces and a runner that returns the picture and its table."""
 
 from eval.figures.answers import figure_11, figure_17
 from eval.figures.comparison import figure_9, figure_10
@@ -29,6 +29,6 @@ FIGURES = {
     "15": figure_15,
     "17": figure_17,
 }
-"""Number in the paper -> function (faces, make, profile, *, options) -> (figure, table)."""
+"""Number in the paper -> function (faces, runner, profile, *, options) -> (figure, table)."""
 
 __all__ = ["FIGURES", "Faces", "default_faces", "read_faces", "save", "write_levels"]

@@ -5,18 +5,18 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
-from difface import profiles
+from eval.figures.bench import Bench, ours, temporary_runner
 from eval.figures.faces import Faces
-from eval.figures.restoring import MakePipeline, restore, start_of
-from eval.figures.scores import PAIRS, Scorer, caption, known
+from eval.figures.scores import PAIRS, caption, known
 from eval.figures.sheet import Sheet
 from eval.figures.style import styled
+from eval.run import Runner
 
 
 @styled
 def figure_11(
     faces: Faces,
-    make: MakePipeline = profiles.load,
+    runner: Runner | None = None,
     profile: str = "tiny",
     *,
     estimator: str | None = None,
@@ -30,7 +30,8 @@ def figure_11(
 
     Args:
         faces: with or without truth.
-        make, profile, estimator: whose networks.
+        runner: keeps pictures and scores; None: they are kept as long as the process lasts.
+        profile, estimator: whose networks.
         answers: K, from 2.
         begin_index: N; None for the profile's.
         steps: length of the DDIM grid; the paper's is 250.
@@ -46,10 +47,10 @@ def figure_11(
     """
     if answers < 2:
         raise ValueError(f"`answers` must be 2 or more, for a spread; got {answers}.")
-    faces, scorer = faces.first(shown), Scorer(known(metrics, PAIRS))
-    begin_index = start_of(profile, begin_index)
-    pipeline, rows = make(profile, estimator, "ddim"), []
-    result = restore(pipeline, faces, begin_index, steps, answers=answers).images.unflatten(0, (-1, answers))
+    bench, names = Bench(faces.first(shown), runner or temporary_runner()), known(metrics, PAIRS)
+    setting, faces, rows = ours(profile, estimator, begin_index, steps=steps), bench.faces, []
+    result = bench.pictures(setting, answers).unflatten(0, (-1, answers))
+    scored = [bench.each(setting.another(answer), names) for answer in range(answers)]
     spread = result.std(dim=1).mean(1)
     largest = spread.max().item()
     last = answers + 2
@@ -59,17 +60,18 @@ def figure_11(
         sheet.heading(column, text)
     for k, name in enumerate(faces.names):
         sheet.heat(k, answers + 1, spread[k], largest, f"mean {spread[k].mean():.3f}")
-        truth = None if faces.hq is None else faces.hq[k].expand_as(result[k])
-        for answer, scores in enumerate(scorer.each(result[k], truth)):
+        for answer in range(answers):
+            scores = scored[answer][k]
             sheet.picture(k, answer + 1, result[k, answer], caption(scores))
-            rows.append({"face": name, "answer": answer, "N": begin_index, "spread": spread[k].mean().item()} | scores)
+            row = {"face": name, "answer": answer, "N": setting.begin_index, "spread": spread[k].mean().item()}
+            rows.append(row | scores)
     sheet.colour_bar_below(answers + 1, largest, "standard deviation\n(images in [0, 1])")
     return sheet.figure, pd.DataFrame(rows)
 
 
 def figure_17(
     faces: Faces,
-    make: MakePipeline = profiles.load,
+    runner: Runner | None = None,
     profile: str = "tiny",
     *,
     estimator: str | None = None,
@@ -82,7 +84,7 @@ def figure_17(
     """More answers for more faces than in Fig. 11; arguments, results and errors as for `figure_11`."""
     return figure_11(
         faces,
-        make,
+        runner,
         profile,
         estimator=estimator,
         answers=answers,

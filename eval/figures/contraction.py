@@ -1,30 +1,35 @@
 """Fig. 4 and 5: error contraction in numbers, and as pictures."""
 
+from dataclasses import replace
+
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from difface import profiles
-from difface.chain import chain
 from difface.contraction import contraction
 from difface.weights import WeightMissing
+from eval.datasets import generator_of
+from eval.figures.bench import Bench, ours, temporary_runner
 from eval.figures.faces import Faces
-from eval.figures.restoring import MakePipeline, estimate, restore, start_of
 from eval.figures.scores import reason
 from eval.figures.sheet import Sheet
 from eval.figures.style import BLUE, GREY, VERMILION, note, panels, styled
+from eval.run import Runner
+from eval.settings import Setting
 
 
 @styled
 def figure_4(
-    faces: Faces, make: MakePipeline = profiles.load, profile: str = "tiny", *, estimator: str | None = None
+    faces: Faces, runner: Runner | None = None, profile: str = "tiny", *, estimator: str | None = None
 ) -> tuple[Figure, pd.DataFrame]:
     """sqrt(abar_t) (Eq. 13), kappa_t and the KL divergence (Eq. 12) over the training chain.
 
     Args:
         faces: with truth for the KL's error e = x_0 - f(y); without, or without the weights of f, its panel says so.
-        make, profile, estimator: whose f.
+        runner: keeps pictures and scores; None: they are kept as long as the process lasts.
+        profile, estimator: whose f.
 
     Returns:
         Three plots; and for each t in 0..T-1: `alphas_cumprod`, `factor`, `kappa`, and over the faces `kl_mean`,
@@ -42,7 +47,13 @@ def figure_4(
     middle.set(title=r"(b) signal to noise", ylabel=r"$\kappa_t=\bar\alpha_t/(1-\bar\alpha_t)$")
     right.set(title=r"(c) divergence of $p(x_t|y)$ and $q(x_t|x_0)$", ylabel="KL (nats)")
     try:
-        squared = _errors(make(profile, estimator, "ddim"), faces).double().square().flatten(1).sum(1)
+        squared = (
+            _errors(Bench(faces, runner or temporary_runner()), ours(profile, estimator))
+            .double()
+            .square()
+            .flatten(1)
+            .sum(1)
+        )
     except (WeightMissing, ValueError) as error:
         table[["kl_mean", "kl_min", "kl_max"]] = float("nan")
         note(right, reason(error))
@@ -71,7 +82,7 @@ def figure_4(
 @styled
 def figure_5(
     faces: Faces,
-    make: MakePipeline = profiles.load,
+    runner: Runner | None = None,
     profile: str = "tiny",
     *,
     estimator: str | None = None,
@@ -85,7 +96,8 @@ def figure_5(
 
     Args:
         faces: with truth.
-        make, profile, estimator: whose networks.
+        runner: keeps pictures and scores; None: they are kept as long as the process lasts.
+        profile, estimator: whose networks.
         begin_index: N; None for the profile's.
         steps: length of the DDIM grid; the paper's is 250.
         shown: faces with pictures, two rows each; norms are given for all.
@@ -94,25 +106,24 @@ def figure_5(
         The sheet with bars of the norms; and for each face: `N`, `timestep` t of x_N, `error` = ||e||, `factor` =
         sqrt(abar_t), `contracted` = sqrt(abar_t) ||e|| and `kl` in nats (Eq. 12).
     """
-    begin_index = start_of(profile, begin_index)
-    pipeline = make(profile, estimator, "ddim")
-    error, quantities = _errors(pipeline, faces), contraction(pipeline.scheduler)
-    timestep = chain(pipeline.scheduler, begin_index, steps).noise_timestep
+    setting, bench = ours(profile, estimator, begin_index, steps=steps), Bench(faces, runner or temporary_runner())
+    timestep = setting.chain().noise_timestep
+    error, quantities = _errors(bench, setting), contraction()
     norms = error.double().flatten(1).norm(dim=1)
     table = pd.DataFrame(
-        {"face": faces.names, "N": begin_index, "timestep": timestep, "error": norms}
+        {"face": faces.names, "N": setting.begin_index, "timestep": timestep, "error": norms}
         | {"factor": quantities.factor[timestep].item(), "contracted": quantities.factor[timestep] * norms}
         | {"kl": quantities.kl(error, timestep)}
     )
     seen = faces.first(shown)
-    answer = restore(pipeline, seen, begin_index, steps).images
+    answer = Bench(seen, bench.runner).pictures(setting)
     figure = _paths(seen, error, answer, table, faces.size)
     return figure, table
 
 
-def _errors(pipeline, faces: Faces) -> Tensor:
+def _errors(bench: Bench, setting: Setting) -> Tensor:
     """e = x_0 - f(y) in [-1, 1], (B, 3, H, H)."""
-    return 2 * (faces.truth() - estimate(pipeline, faces))
+    return 2 * (bench.faces.truth() - bench.unrounded(replace(setting, begin_index=None)))
 
 
 def _paths(faces: Faces, error: Tensor, answer: Tensor, table: pd.DataFrame, size: int) -> Figure:
@@ -122,7 +133,7 @@ def _paths(faces: Faces, error: Tensor, answer: Tensor, table: pd.DataFrame, siz
     maps = error[:count].abs().mean(1)
     largest = maps.max().item()
     noise = torch.stack(
-        [torch.randn(face.shape, generator=g) for face, g in zip(truth, faces.generators(), strict=True)]
+        [torch.randn(face.shape, generator=generator_of(name)) for face, name in zip(truth, faces.names, strict=True)]
     )
     for column, text in ((1, "from the estimate"), (2, "from the truth"), (3, "difference")):
         sheet.heading(column, text)

@@ -5,14 +5,17 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from difface import folders, profiles
+from difface import profiles
 from eval.figures import FIGURES, Faces, default_faces, read_faces, save
-from eval.figures.faces import Reference
+from eval.run import Runner
 
 logger = logging.getLogger(__name__)
 
 INPAINTING = ("12", "13")
 """Figures that need an inpainting estimator."""
+
+REFERRED = ("7a", "7b")
+"""Figures that may show distances between sets."""
 
 GROUPS = {"7": ("7a", "7b"), "all": tuple(FIGURES)}
 """Names that stand for several figures."""
@@ -34,7 +37,7 @@ def draw(
 
     Args:
         number: as in the paper, "7" for both parts, "all" for every one.
-        output: folder for the files.
+        output: folder for the files; pictures and scores in its folder work are not made again.
         profile: whose networks.
         data: folder of aligned clean faces; None, and no `lq`: the astronaut and samples of the embedded prior.
         lq: folder of inputs, paired with `data` by name; alone, faces without a truth.
@@ -58,9 +61,9 @@ def draw(
     if foreign := [name for name, value in given.items() if value is not None and name not in taken]:
         option = {"others": "methods"}.get(foreign[0], foreign[0])
         raise ValueError(f"figure {number} takes no --{option}; got it: leave it out, or draw another figure.")
-    if reference:
-        given["reference"] = Reference(tuple(folders.find([reference])), profiles.profile(profile).size)
-    faces = faces_of(profile, data, lq, limit)
+    if reference and not set(numbers) & set(REFERRED):
+        raise ValueError(f"figure {number} takes no --reference; got it: leave it out, or draw another figure.")
+    faces, runner = faces_of(profile, data, lq, limit), Runner(output / "work", reference=reference)
     for one in numbers:
         if number == "all" and one in INPAINTING and not profiles.profile(profile).inpainting:
             logger.warning("figure %s is left out: the profile '%s' has no inpainting estimator.", one, profile)
@@ -68,7 +71,7 @@ def draw(
         function = FIGURES[one]
         known = inspect.signature(function).parameters
         options = {name: value for name, value in given.items() if name in known and value is not None}
-        figure, table = function(faces, profile=profile, **options)
+        figure, table = function(faces, runner, profile, **options)
         yield from save(figure, table, output, f"figure_{one}")
 
 

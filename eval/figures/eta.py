@@ -5,18 +5,18 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
-from difface import profiles
+from eval.figures.bench import Bench, ours, temporary_runner
 from eval.figures.faces import Faces
-from eval.figures.restoring import MakePipeline, restore, start_of
-from eval.figures.scores import PAIRS, Scorer, caption, known
+from eval.figures.scores import PAIRS, caption, known
 from eval.figures.sheet import Sheet
 from eval.figures.style import styled
+from eval.run import Runner
 
 
 @styled
 def figure_8(
     faces: Faces,
-    make: MakePipeline = profiles.load,
+    runner: Runner | None = None,
     profile: str = "tiny",
     *,
     estimator: str | None = None,
@@ -30,7 +30,8 @@ def figure_8(
 
     Args:
         faces: with or without truth.
-        make, profile, estimator: whose networks.
+        runner: keeps pictures and scores; None: they are kept as long as the process lasts.
+        profile, estimator: whose networks.
         etas: 0 is DDIM, 1 is DDPM.
         begin_index: N; None for the profile's.
         steps: length of the DDIM grid; the paper's is 250.
@@ -40,17 +41,16 @@ def figure_8(
     Returns:
         The sheet; and for each face and eta the scores.
     """
-    faces, scorer = faces.first(shown), Scorer(known(metrics, PAIRS))
-    begin_index = start_of(profile, begin_index)
-    pipeline, rows = make(profile, estimator, "ddim"), []
+    bench, names = Bench(faces.first(shown), runner or temporary_runner()), known(metrics, PAIRS)
+    faces, rows = bench.faces, []
+    settings = {eta: ours(profile, estimator, begin_index, steps=steps, eta=eta) for eta in etas}
     sheet = Sheet(len(faces.names), 1 + len(etas) + (faces.hq is not None), faces.size, labels=False)
     sheet.columns_of(
         {"input $y$": (0, faces.lq)} | ({} if faces.hq is None else {"truth $x_0$": (1 + len(etas), faces.hq)})
     )
-    for column, eta in enumerate(etas, 1):
-        answer = restore(pipeline, faces, begin_index, steps, eta).images
+    for column, (eta, setting) in enumerate(settings.items(), 1):
         sheet.heading(column, rf"$\eta$ = {eta:g}")
-        for k, scores in enumerate(scorer.each(answer, faces.hq)):
-            sheet.picture(k, column, answer[k], caption(scores))
-            rows.append({"face": faces.names[k], "eta": eta, "N": begin_index} | scores)
+        for k, (answer, scores) in enumerate(zip(bench.pictures(setting), bench.each(setting, names), strict=True)):
+            sheet.picture(k, column, answer, caption(scores))
+            rows.append({"face": faces.names[k], "eta": eta, "N": setting.begin_index} | scores)
     return sheet.figure, pd.DataFrame(rows).sort_values(["face", "eta"], kind="stable", ignore_index=True)

@@ -1,6 +1,5 @@
-"""The faces of a figure: degraded inputs, their truth where there is one, and other methods' answers to them."""
+"""The faces of a figure: degraded inputs, and their truth where there is one."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,12 +7,9 @@ import torch
 from torch import Tensor
 
 from difface import folders, images
-from difface.degradation import Ranges, cells, degrade
-from eval.datasets import name_seed, noise_of
-from eval.gallery import EXAMPLES, clean_faces
-
-BATCH = 16
-"""Pictures of a reference that are in memory at once."""
+from difface.degradation import Ranges, cells, degrade, level
+from eval.datasets import noise_of
+from eval.gallery import TURNS, clean_faces
 
 
 @dataclass(frozen=True)
@@ -58,11 +54,6 @@ class Faces:
             raise ValueError("this figure compares with the truth, and the faces given have none: give clean faces.")
         return self.hq
 
-    def generators(self, answers: int = 1) -> list[torch.Generator]:
-        """One per output picture for the sampler, `answers` for each face: answer k has the seed of the face's name plus k."""
-        seeds = [name_seed(name) + k for name in self.names for k in range(answers)]
-        return [torch.Generator().manual_seed(seed) for seed in seeds]
-
 
 def default_faces(count: int = 3) -> Faces:
     """Faces that anybody may use and that need no download: the astronaut and samples of the embedded prior, 64 pixels.
@@ -80,7 +71,7 @@ def default_faces(count: int = 3) -> Faces:
         raise ValueError(f"`count` must be 2 or more, the astronaut and samples; got {count}.")
     clean = clean_faces(list(range(count - 1)))
     names, hq = tuple(clean), torch.stack(list(clean.values()))
-    levels = [list(EXAMPLES.values())[(k + 1) % len(EXAMPLES)] for k in range(count)]  # middle first, as in the gallery
+    levels = [level(hq.shape[-1], TURNS[k % len(TURNS)]) for k in range(count)]
     return Faces(names, hq, degrade(hq, levels, noises(names)))
 
 
@@ -100,15 +91,15 @@ def read_faces(size: int, hq: Path | None = None, lq: Path | None = None, limit:
     if hq is None and lq is None:
         raise ValueError("a folder of clean faces, of inputs, or both are accepted; got neither: give one.")
     names = tuple(file.stem for file in folders.find([hq or lq])[:limit])
-    truth = None if hq is None else read_results(hq, names, size)
+    truth = None if hq is None else _read(hq, names, size)
     if lq is not None:
-        return Faces(names, truth, read_results(lq, names, size))
+        return Faces(names, truth, _read(lq, names, size))
     parameters = cells(Ranges.nearest(size).size, len(names))
     return Faces(names, truth, degrade(truth, parameters, noises(names)))
 
 
-def read_results(folder: Path, names: tuple[str, ...], size: int) -> Tensor:
-    """The pictures of these names, (B, 3, size, size) in [0, 1]; also how another method's answers come in.
+def _read(folder: Path, names: tuple[str, ...], size: int) -> Tensor:
+    """The pictures of these names, (B, 3, size, size) in [0, 1].
 
     Raises:
         difface.images.ImageError: the folder does not hold a picture of each name.
@@ -123,25 +114,6 @@ def read_results(folder: Path, names: tuple[str, ...], size: int) -> Tensor:
     return torch.stack([images.fit_square(images.to_tensors(images.read(files[name]))[0], size) for name in names])
 
 
-@dataclass(frozen=True)
-class Reference:
-    """Pictures, read batch by batch whenever they are asked for: there may be 70,000.
-
-    Attributes:
-        files: the pictures.
-        size: side in pixels that each is fitted to.
-    """
-
-    files: tuple[Path, ...]
-    size: int
-
-    def __iter__(self) -> Iterator[Tensor]:
-        """(B, 3, size, size) in [0, 1]."""
-        for first in range(0, len(self.files), BATCH):
-            pictures = [images.to_tensors(images.read(file))[0] for file in self.files[first : first + BATCH]]
-            yield torch.stack([images.fit_square(picture, self.size) for picture in pictures])
-
-
 def noises(names: tuple[str, ...]) -> list[torch.Generator]:
-    """One for the degradation of each face, apart from those of `Faces.generators`."""
+    """One for the degradation of each face, apart from those that restore it."""
     return [noise_of(name) for name in names]

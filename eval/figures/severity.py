@@ -1,7 +1,7 @@
 """Fig. 7b: how scores fall as the downsampling of Eq. 17 grows, over the ten levels of s of the test grid."""
 
-import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 
@@ -10,39 +10,38 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.progress import track
-from torch import Tensor
 
-from difface import images, profiles
+from difface import images
 from difface.degradation import Degradation, Ranges, degrade, grid
-from eval.figures.faces import Faces, noises, read_results
-from eval.figures.restoring import MakePipeline, estimate, restore, start_of
-from eval.figures.scores import CURVES, Scorer, axis_label, known
+from eval.figures.bench import Bench, ours, temporary_runner
+from eval.figures.faces import Faces, noises
+from eval.figures.scores import CURVES, axis_label, known
 from eval.figures.style import LINES, note, panels, styled
+from eval.run import Runner
+from eval.settings import FolderMethod
 
 
 @styled
 def figure_7b(
     faces: Faces,
-    make: MakePipeline = profiles.load,
+    runner: Runner | None = None,
     profile: str = "tiny",
     *,
     estimator: str | None = None,
     begin_index: int | None = None,
     steps: int = 50,
     metrics: Sequence[str] | None = None,
-    reference: Iterable[Tensor] | None = None,
     others: Mapping[str, Path] | None = None,
 ) -> tuple[Figure, pd.DataFrame]:
     """Scores over s: DifFace, f(y) alone, and other methods.
 
     Args:
         faces: with truth; its own inputs are not used, they are made here (`levels`).
-        make, profile, estimator: whose networks.
+        runner: keeps pictures and scores, and has the reference of distances between sets; None: they last as long as the process, and it is the truth.
+        profile, estimator: whose networks.
         begin_index: N; None for the profile's.
         steps: length of the DDIM grid; the paper's is 250.
         metrics: None for `scores.CURVES` and LPIPS; one that cannot be had leaves a panel that says so.
-        reference: clean faces that are none of these, for Frechet distances, batches (B, 3, H, H) in [0, 1]; without them the
-            distance is to the truth, and FID-F is n/a.
         others: a line's name -> folder of another method's answers to the inputs that `write_levels` writes, laid out in
             the same way; a level whose folder is not there leaves a gap.
 
@@ -52,24 +51,25 @@ def figure_7b(
     Raises:
         ValueError: a folder of answers without a level, or a level without a face, before anything is restored.
     """
-    scorer = Scorer(known(metrics, (*CURVES, "LPIPS")), faces.truth(), reference)
-    begin_index = start_of(profile, begin_index)
+    names, runner = known(metrics, (*CURVES, "LPIPS")), runner or temporary_runner()
+    faces.truth()
+    setting = ours(profile, estimator, begin_index, steps=steps)
+    setting.chain()  # refused, if it must be, before anything is restored
+    methods = {f"DifFace, $N$ = {setting.begin_index}": setting, "$f(y)$ alone": replace(setting, begin_index=None)}
     given = {name: _answers(name, Path(folder), faces) for name, folder in (others or {}).items()}
-    pipeline, rows, titles = make(profile, estimator, "ddim"), [], {}
+    rows, notes = [], {}
     for s, level in track(levels(faces).items(), "Figure 7b"):
-        answers = {
-            f"DifFace, $N$ = {begin_index}": restore(pipeline, level, begin_index, steps).images,
-            "$f(y)$ alone": estimate(pipeline, level),
-        }
-        answers |= {name: found[s] for name, found in given.items() if s in found}
-        for title, answer in answers.items():
-            method = title.replace("$", "")
-            titles[method] = title
-            rows.append({"s": s, "method": method, "faces": len(faces.names)} | scorer(answer, faces.hq))
+        bench = Bench(level, runner)
+        there = {name: FolderMethod(name, found[s]) for name, found in given.items() if s in found}
+        for title, method in (methods | there).items():
+            row = {"s": s, "method": title.replace("$", ""), "faces": len(faces.names)}
+            rows.append(row | bench.whole(method, names))
+        notes |= bench.notes
     table = pd.DataFrame(rows)
-    figure, axes = panels(len(scorer.names))
-    for name, plot in zip(scorer.names, axes, strict=True):
-        _over_s(plot, table, name, titles, scorer.notes.get(name))
+    titles = {title.replace("$", ""): title for title in (*methods, *given)}
+    figure, axes = panels(len(names))
+    for name, plot in zip(names, axes, strict=True):
+        _over_s(plot, table, name, titles, notes.get(name))
     return figure, table
 
 
@@ -86,19 +86,23 @@ def levels(faces: Faces) -> dict[float, Faces]:
         those: list[Degradation] = [cell for cell in cells if cell.scale == s]
         order = order or torch.randperm(len(those), generator=torch.Generator().manual_seed(0)).tolist()
         parameters = [those[order[k % len(order)]] for k in range(len(faces.names))]
-        result[s] = dataclasses.replace(faces, lq=degrade(faces.truth(), parameters, noises(faces.names)))
+        result[s] = replace(faces, lq=degrade(faces.truth(), parameters, noises(faces.names)))
     return result
 
 
-def _answers(name: str, folder: Path, faces: Faces) -> dict[float, Tensor]:
-    """s -> another method's answers, of the levels that it has."""
+def _answers(name: str, folder: Path, faces: Faces) -> dict[float, Path]:
+    """s -> the folder of another method's answers, of the levels that it has."""
     there = {s: folder / _folder(s) for s in Ranges.nearest(faces.size).grid_scale if (folder / _folder(s)).is_dir()}
     if not there:
         raise ValueError(
             f"the folder {folder} of '{name}' has no level; s_1, s_2, ... with a picture of each face are accepted: answer "
             "the inputs that `python -m eval levels` writes."
         )
-    return {s: read_results(level, faces.names, faces.size) for s, level in there.items()}
+    for level in there.values():
+        lacking = [face for face in faces.names if not (level / f"{face}.png").is_file()]
+        if lacking:
+            raise ValueError(f"{level} has no picture of {lacking[0]}; {lacking[0]}.png is accepted: add it.")
+    return there
 
 
 def write_levels(faces: Faces, folder: Path) -> None:

@@ -1,22 +1,24 @@
 """Fig. 6 and 7a: the starting timestep N, as pictures and as curves of realism against fidelity."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.progress import track
-from torch import Tensor
 
 from difface import profiles
-from difface.metrics import METRICS
 from difface.metrics.base import PairMetric
 from difface.weights import WeightMissing
+from eval.figures.bench import Bench, ours, temporary_runner
 from eval.figures.faces import Faces
-from eval.figures.restoring import MakePipeline, estimate, restore
-from eval.figures.scores import CURVES, PAIRS, Scorer, axis_label, caption, known, reason
+from eval.figures.scores import CURVES, PAIRS, axis_label, caption, known, reason
 from eval.figures.sheet import Sheet
 from eval.figures.style import GREY, LINES, VERMILION, note, panels, styled
+from eval.metrics import METRICS
+from eval.run import Runner
+from eval.settings import Setting
 
 TITLES = {"srcnn": "SRCNN", "swinir": "SwinIR", "lama": "LaMa"}
 
@@ -24,7 +26,7 @@ TITLES = {"srcnn": "SRCNN", "swinir": "SwinIR", "lama": "LaMa"}
 @styled
 def figure_6(
     faces: Faces,
-    make: MakePipeline = profiles.load,
+    runner: Runner | None = None,
     profile: str = "tiny",
     *,
     estimators: Sequence[str] | None = None,
@@ -37,7 +39,8 @@ def figure_6(
 
     Args:
         faces: with or without truth.
-        make, profile: whose networks.
+        runner: keeps pictures and scores; None: they are kept as long as the process lasts.
+        profile: whose networks.
         estimators: None for all of the profile; one whose weights are missing leaves a row that says so.
         starts: N of each column.
         steps: length of the DDIM grid; the paper's is 250.
@@ -47,28 +50,26 @@ def figure_6(
     Returns:
         The sheet; and for each face, estimator and N its `calls` and scores, N = 0 being f(y) itself.
     """
-    faces, scorer, rows = faces.first(shown), Scorer(known(metrics, PAIRS)), []
+    bench, metrics = Bench(faces.first(shown), runner or temporary_runner()), known(metrics, PAIRS)
+    faces, rows = bench.faces, []
     names = list(estimators or sorted(profiles.profile(profile).estimators))
     height = len(names)
     sheet = Sheet(height * len(faces.names), 2 + len(starts) + (faces.hq is not None), faces.size, block=height)
     _frame(sheet, faces, names, starts)
     for place, name in enumerate(names):
+        settings = [Setting(profile, name), *(ours(profile, name, begin_index, steps=steps) for begin_index in starts)]
         try:
-            pipeline = make(profile, name, "ddim")
+            answers = [(setting, bench.pictures(setting), bench.each(setting, metrics)) for setting in settings]
         except WeightMissing as error:
             for k in range(len(faces.names)):
                 sheet.note(height * k + place, 1, reason(error))
             continue
-        answers = {0: (estimate(pipeline, faces), 0)}
-        for begin_index in starts:
-            result = restore(pipeline, faces, begin_index, steps)
-            answers[begin_index] = (result.images, result.calls)
-        for column, (begin_index, (answer, calls)) in enumerate(answers.items(), 1):
-            for k, scores in enumerate(scorer.each(answer, faces.hq)):
-                sheet.picture(height * k + place, column, answer[k], caption(scores))
-                rows.append({"face": faces.names[k], "estimator": name, "N": begin_index, "calls": calls} | scores)
-    columns = ["face", "estimator", "N", "calls", *scorer.names]
-    return sheet.figure, pd.DataFrame(rows, columns=columns)
+        for column, (setting, pictures, scored) in enumerate(answers, 1):
+            made = {"estimator": name, "N": setting.begin_index or 0, "calls": len(setting.timesteps)}
+            for k, scores in enumerate(scored):
+                sheet.picture(height * k + place, column, pictures[k], caption(scores))
+                rows.append({"face": faces.names[k]} | made | scores)
+    return sheet.figure, pd.DataFrame(rows, columns=["face", "estimator", "N", "calls", *metrics])
 
 
 def _frame(sheet: Sheet, faces: Faces, names: list[str], starts: Sequence[int]) -> None:
@@ -87,49 +88,47 @@ def _frame(sheet: Sheet, faces: Faces, names: list[str], starts: Sequence[int]) 
 @styled
 def figure_7a(
     faces: Faces,
-    make: MakePipeline = profiles.load,
+    runner: Runner | None = None,
     profile: str = "tiny",
     *,
     estimator: str | None = None,
     starts: Sequence[int] = (50, 100, 150, 200, 250, 300, 400, 500, 600),
     steps: int = 50,
     metrics: Sequence[str] | None = None,
-    reference: Iterable[Tensor] | None = None,
 ) -> tuple[Figure, pd.DataFrame]:
     """Scores over N, and the path of realism against fidelity.
 
     Args:
         faces: with truth.
-        make, profile, estimator: whose networks.
+        runner: keeps pictures and scores, and has the reference of distances between sets; None: they last as long as the process, and it is the truth.
+        profile, estimator: whose networks.
         starts: the values of N.
         steps: length of the DDIM grid; the paper's is 250.
         metrics: None for `scores.CURVES`; one that cannot be had leaves a panel that says so.
-        reference: clean faces that are none of these, for Frechet distances, batches (B, 3, H, H) in [0, 1]; without them the
-            distance is to the truth, and FID-F is n/a.
 
     Returns:
         The plots, f(y) itself dashed; and for each N its `calls`, the number of `faces` and the scores, N = 0 being f(y).
     """
-    scorer = Scorer(known(metrics, CURVES), faces.truth(), reference)
-    pipeline = make(profile, estimator, "ddim")
-    count = {"faces": len(faces.names)}
-    rows = [{"N": 0, "calls": 0} | count | scorer(estimate(pipeline, faces), faces.hq)]
-    for begin_index in track(starts, "Figure 7a"):
-        result = restore(pipeline, faces, begin_index, steps)
-        rows.append({"N": begin_index, "calls": result.calls} | count | scorer(result.images, faces.hq))
+    names, bench = known(metrics, CURVES), Bench(faces, runner or temporary_runner())
+    faces.truth()
+    setting = ours(profile, estimator, steps=steps)
+    settings = [replace(setting, begin_index=begin_index) for begin_index in (None, *starts)]
+    rows = []
+    for setting in track(settings, "Figure 7a"):
+        made = {"N": setting.begin_index or 0, "calls": len(setting.timesteps), "faces": len(faces.names)}
+        rows.append(made | bench.whole(setting, names))
     table = pd.DataFrame(rows)
-    pair = _fidelity_and_realism(scorer)
-    figure, axes = panels(len(scorer.names) + (pair is not None))
-    for name, plot in zip(scorer.names, axes, strict=False):
-        _over_n(plot, table, name, scorer.notes.get(name))
+    pair = _fidelity_and_realism([name for name in names if name not in bench.notes])
+    figure, axes = panels(len(names) + (pair is not None))
+    for name, plot in zip(names, axes, strict=False):
+        _over_n(plot, table, name, bench.notes.get(name))
     if pair is not None:
         _path(axes[-1], table, *pair)
     return figure, table
 
 
-def _fidelity_and_realism(scorer: Scorer) -> tuple[str, str] | None:
+def _fidelity_and_realism(there: list[str]) -> tuple[str, str] | None:
     """The first metric against a truth and the last of sets or single images, of those that have numbers."""
-    there = [name for name in scorer.names if name not in scorer.notes]
     fidelity = [name for name in there if isinstance(METRICS[name](), PairMetric)]
     realism = [name for name in there if name not in fidelity]
     return (fidelity[0], realism[-1]) if fidelity and realism else None

@@ -1,30 +1,28 @@
 """Fig. 14 and 15: small faces made large, with the restoration estimator on inputs that are enlarged by nearest neighbour."""
 
-import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
-from torch import Tensor
 
-from difface import profiles
-from difface.chain import DEFAULT_ETA
 from eval.datasets import BlockMeans, noise_of
 from eval.datasets.degradations import worsen
-from eval.figures.faces import Faces, read_results
-from eval.figures.restoring import MakePipeline, at, estimate, restore, start_of
-from eval.figures.scores import PAIRS, Scorer, caption, known
+from eval.figures.bench import Bench, calls, folder_methods, ours, temporary_runner
+from eval.figures.faces import Faces
+from eval.figures.scores import PAIRS, caption, known
 from eval.figures.sheet import Sheet
 from eval.figures.style import styled
-from eval.settings import EnlargedMeans, FolderMethod
+from eval.run import Method, Runner
+from eval.settings import Agreement, Setting
 
 
 @styled
 def figure_14(
     faces: Faces,
-    make: MakePipeline = profiles.load,
+    runner: Runner | None = None,
     profile: str = "tiny",
     *,
     estimator: str | None = None,
@@ -39,7 +37,8 @@ def figure_14(
 
     Args:
         faces: with truth, of which they are made small here.
-        make, profile, estimator: whose networks.
+        runner: keeps pictures and scores; None: they are kept as long as the process lasts.
+        profile, estimator: whose networks.
         scales: s of each block of rows, divisors of the faces' side.
         begin_index: N; None for the profile's.
         steps: length of the DDIM grid; the paper's is 250.
@@ -53,21 +52,20 @@ def figure_14(
     Raises:
         ValueError: faces without truth, or a side that s does not divide.
     """
-    faces, scorer, rows = faces.first(shown), Scorer(known(metrics, PAIRS)), []
-    truth, pipeline = faces.truth(), make(profile, estimator, "ddim")
-    begin_index = start_of(profile, begin_index)
-    count = len(faces.names)
+    faces, names, rows = faces.first(shown), known(metrics, PAIRS), []
+    truth, setting, count = faces.truth(), ours(profile, estimator, begin_index, steps=steps), len(faces.names)
     sheet = Sheet(count * len(scales), 5 + len(others or {}), faces.size, block=count)
     for block, scale in enumerate(scales):
-        columns = _columns(pipeline, _small(faces, scale), scale, begin_index, steps, others)
+        bench = Bench(_small(faces, scale), runner or temporary_runner(), (BlockMeans(scale),) * count)
+        columns = _columns(setting, scale, others)
         for k in range(count):
             sheet.label(block * count + k, f"x{scale}")
             sheet.picture(block * count + k, len(columns), truth[k])
-        for column, (title, (batch, calls)) in enumerate(columns.items()):
+        for column, (title, method) in enumerate(columns.items()):
             sheet.heading(column, title) if block == 0 else None
-            for k, scores in enumerate(scorer.each(batch, truth)):
-                sheet.picture(block * count + k, column, batch[k], caption(scores))
-                row = {"s": scale, "face": faces.names[k], "method": title.replace("$", ""), "calls": calls}
+            for k, (answer, scores) in enumerate(zip(bench.pictures(method), bench.each(method, names), strict=True)):
+                sheet.picture(block * count + k, column, answer, caption(scores))
+                row = {"s": scale, "face": faces.names[k], "method": title.replace("$", ""), "calls": calls(method)}
                 rows.append(row | scores)
     sheet.heading(len(columns), "truth $x_0$")
     return sheet.figure, pd.DataFrame(rows).sort_values(["s", "face"], kind="stable", ignore_index=True)
@@ -75,7 +73,7 @@ def figure_14(
 
 def figure_15(
     faces: Faces,
-    make: MakePipeline = profiles.load,
+    runner: Runner | None = None,
     profile: str = "tiny",
     *,
     estimator: str | None = None,
@@ -91,7 +89,7 @@ def figure_15(
     """
     return figure_14(
         faces,
-        make,
+        runner,
         profile,
         estimator=estimator,
         scales=(4,),
@@ -109,25 +107,14 @@ def _small(faces: Faces, scale: int) -> Faces:
     return Faces(faces.names, faces.hq, torch.stack(small))
 
 
-def _columns(
-    pipeline, faces: Faces, scale: int, begin_index: int, steps: int, others: Mapping[str, Path] | None
-) -> dict[str, tuple[Tensor, float]]:
-    """Column title -> pictures and network calls of the prior for each."""
-    columns = {"input $y$": (faces.lq, 0)}
-    for name, folder in (others or {}).items():
-        given = FolderMethod(name, Path(folder)).within(f"x{scale}").folder
-        columns[name] = (read_results(given, faces.names, faces.size), math.nan)
-    plain = restore(pipeline, faces, begin_index, steps)
-    agreeing = at(pipeline, begin_index)(
-        faces.lq,
-        steps,
-        DEFAULT_ETA,
-        faces.generators(),
-        constraint=EnlargedMeans(scale),
-        output_type="pt",
+def _columns(setting: Setting, scale: int, others: Mapping[str, Path] | None) -> dict[str, Method]:
+    """Column title -> what makes it."""
+    return (
+        {"input $y$": Setting()}
+        | folder_methods(others, f"x{scale}")
+        | {
+            "estimate $f(y)$": replace(setting, begin_index=None),
+            "DifFace": setting,
+            "DifFace, $Hx = y$": replace(setting, agreement=Agreement()),
+        }
     )
-    return columns | {
-        "estimate $f(y)$": (estimate(pipeline, faces), 0),
-        "DifFace": (plain.images, plain.calls),
-        "DifFace, $Hx = y$": (agreeing.images, plain.calls),
-    }

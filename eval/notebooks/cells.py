@@ -14,13 +14,13 @@ from IPython.display import Image, Markdown, display
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from difface import folders, images, profiles
-from difface.degradation import Ranges, cells, degrade
+from difface import images, profiles
+from difface.degradation import Ranges, cells, degrade, level
 from eval.figures.faces import Faces, noises
 from eval.figures.scores import axis_label
 from eval.figures.sheet import Sheet
 from eval.figures.style import DPI, LINES, panels, styled
-from eval.gallery import EXAMPLES, astronaut_face
+from eval.gallery import TURNS, clean_faces
 
 ROOT = Path(__file__).resolve().parents[2]
 FACES = ROOT / "notebooks" / "faces"
@@ -54,26 +54,14 @@ def faces(profile: str = "tiny", limit: int = 3) -> Faces:
     if kept:
         clean = {file.stem: images.to_tensors(images.read(file))[0] for file in kept[:limit]}
     else:
-        clean = clean_faces(profile, limit)
+        clean = clean_faces(range(limit - 1), profile)
     names, hq = tuple(clean), torch.stack(list(clean.values()))
-    size, levels = hq.shape[-1], list(EXAMPLES.values())
-    if size == profiles.profile("tiny").size:
-        parameters = [levels[(k + 1) % len(levels)] for k in range(len(names))]  # middle first
+    size = hq.shape[-1]
+    if kept:
+        parameters = [level(size, TURNS[k % len(TURNS)]) for k in range(len(names))]
     else:
         parameters = cells(Ranges.nearest(size).size, len(names))
     return Faces(names, hq, degrade(hq, parameters, noises(names)))
-
-
-def clean_faces(profile: str, limit: int) -> dict[str, Tensor]:
-    """Name -> (3, H, H) in [0, 1]: the astronaut, and samples of a profile's prior with the seeds from 0."""
-    clean = {"astronaut": images.to_tensors(astronaut_face(profiles.profile(profile).size))[0]}
-    if limit > 1:
-        pipeline = profiles.load(profile, prior_only=True)
-        pipeline.set_progress_bar_config(disable=True)
-        generators = [torch.Generator().manual_seed(seed) for seed in range(limit - 1)]
-        samples = pipeline.sample(limit - 1, 250, generator=generators, output_type="pt").images
-        clean |= {f"sample_{seed:02d}": sample for seed, sample in enumerate(samples)}
-    return clean
 
 
 @styled

@@ -3,12 +3,12 @@
 from functools import lru_cache, partial
 from pathlib import Path
 
-import torch
 from PIL import Image
 
-from difface import profiles
+from difface import images, profiles
 from difface.chain import DEFAULT_STEPS
-from difface.degradation import Degradation
+from difface.degradation import alike
+from difface.sampling import BLOCK, draw
 from eval.datasets import REAL_WORLD, Dataset, build, build_known, build_real
 from eval.datasets.make import make
 from eval.settings import digest
@@ -19,9 +19,6 @@ PAPER_BLOCKS = {"lfw": "LFW", "webphoto": "WebPhoto", "wider": "WIDER"}
 
 SAMPLES = 32
 """Samples of the prior by default."""
-
-BLOCK = 8
-"""Samples drawn at once."""
 
 
 def datasets(
@@ -104,7 +101,7 @@ def dataset(
             )
         name = None if kind == "real" else kind
         return PAPER_BLOCKS.get(kind), build_real(source, target, size, name=name, limit=limit)
-    same = None if scale is None else Degradation(scale, 1, 1, 0, 5, 60)
+    same = None if scale is None else alike(size, scale)
     if path and kind == "celeba":
         return None, build("celeba", target, size, data=source, limit=limit, degradation=same)
     return None, build("sampled" if spec == "sampled" else source, target, size, limit=limit, degradation=same)
@@ -164,5 +161,5 @@ def _draw(profile: str, steps: int, device: str, dtype: str, block: int) -> list
     """`BLOCK` faces, always the same ones together, so that a face does not depend on how many are asked for."""
     pipeline = profiles.load(profile, device=device, dtype=dtype, prior_only=True)
     pipeline.set_progress_bar_config(disable=True)
-    generators = [torch.Generator().manual_seed(seed) for seed in range(block * BLOCK, (block + 1) * BLOCK)]
-    return pipeline.sample(BLOCK, steps, generator=generators).images
+    seeds = range(block * BLOCK, (block + 1) * BLOCK)
+    return [images.to_pil(face) for _, face, _ in draw(pipeline, seeds, steps)]

@@ -113,7 +113,7 @@ def rows(number: str, options: Options) -> list[Row]:
     ours = TABLES[number](options)
     for row in ours:
         if isinstance(row.method, Setting):
-            row.method.check()
+            row.method.chain()
     return [*_peers(number, ours, options.folders), *ours]
 
 

@@ -23,6 +23,7 @@ from eval.figures import faces as faces_module
 from eval.figures.severity import levels
 from eval.figures.sheet import Sheet
 from eval.figures.style import DPI
+from eval.run import Runner
 
 QUICK = {
     "3": dict(starts=(60, 100), metrics=["PSNR", "SSIM"]),
@@ -52,7 +53,7 @@ ABAR = np.cumprod(1 - BETAS)
 @pytest.fixture
 def make(small, monkeypatch):
     """The random networks of 16 pixels, whatever the profile; "lama" fills holes."""
-    able = replace(profiles.PROFILES["tiny"], inpainting={"lama": lambda: None})
+    able = replace(profiles.PROFILES["tiny"], inpainting={"lama": profiles.PROFILES["tiny"].estimators["srcnn"]})
     monkeypatch.setitem(profiles.PROFILES, "tiny", able)
     with torch.random.fork_rng():
         torch.manual_seed(2)
@@ -60,6 +61,12 @@ def make(small, monkeypatch):
     return lambda profile, estimator, scheduler: DifFacePipeline(
         small.unet, build_scheduler(scheduler), lama if estimator == "lama" else small.estimator
     )
+
+
+@pytest.fixture
+def runner(make, tmp_path) -> Runner:
+    """Keeps what these networks make."""
+    return Runner(tmp_path / "work", "cpu", make=make)
 
 
 @pytest.fixture
@@ -73,6 +80,11 @@ def psnr(x: np.ndarray, y: np.ndarray) -> float:
     return 10 * math.log10(1 / np.mean((np.asarray(x, float) - np.asarray(y, float)) ** 2))
 
 
+def written(x: torch.Tensor) -> torch.Tensor:
+    """As a PNG holds it."""
+    return (255 * x.clamp(0, 1)).round() / 255
+
+
 def seeded(name: str, k: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(zlib.crc32(name.encode()) + k)
 
@@ -83,9 +95,9 @@ def errors(small, faces) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_every_figure_is_whole(name, make, two):
+def test_every_figure_is_whole(name, runner, two):
     before = dict(matplotlib.rcParams)
-    figure, table = FIGURES[name](two, make, "tiny", **QUICK[name])
+    figure, table = FIGURES[name](two, runner, "tiny", **QUICK[name])
     assert len(table) == ROWS[name] and not table.isna().any(axis=None)
     assert all(axes.images or axes.lines or axes.patches or axes.collections for axes in figure.axes)
     figure.draw_without_rendering()
@@ -97,8 +109,8 @@ def test_every_figure_is_whole(name, make, two):
     assert dict(matplotlib.rcParams) == before
 
 
-def test_figure_4_is_the_closed_form(small, make, two):
-    _, table = FIGURES["4"](two, make)
+def test_figure_4_is_the_closed_form(small, runner, two):
+    _, table = FIGURES["4"](two, runner)
     squared = (errors(small, two) ** 2).sum((1, 2, 3))
     assert np.allclose(table.alphas_cumprod, ABAR, rtol=1e-3)
     assert np.allclose(table.factor, np.sqrt(ABAR), rtol=1e-3)
@@ -108,19 +120,19 @@ def test_figure_4_is_the_closed_form(small, make, two):
 
 
 @pytest.mark.parametrize("missing", ["truth", "weights"])
-def test_figure_4_without_an_error_says_so(missing, make, two):
+def test_figure_4_without_an_error_says_so(missing, make, two, tmp_path):
     def nothing(*arguments):
         raise WeightMissing("net.pth (a net) is missing: looked here and there")
 
     faces = two if missing == "weights" else Faces(two.names, None, two.lq)
-    figure, table = FIGURES["4"](faces, nothing if missing == "weights" else make)
+    figure, table = FIGURES["4"](faces, Runner(tmp_path, "cpu", make=nothing if missing == "weights" else make))
     assert table.kl_mean.isna().all() and np.allclose(table.factor**2, table.alphas_cumprod)
     words = " ".join(figure.axes[2].texts[0].get_text().split())
     assert words.startswith("n/a: ") and ("net.pth (a net) is missing" in words or "truth" in words)
 
 
-def test_figure_3_is_eq_10(small, make, two):
-    _, table = FIGURES["3"](two, make, starts=(60,), steps=50)
+def test_figure_3_is_eq_10(small, runner, two):
+    _, table = FIGURES["3"](two, runner, starts=(60,), steps=50)
     scheduler = DDIMScheduler(beta_start=1e-4, beta_end=0.02, beta_schedule="linear", set_alpha_to_one=True)
     scheduler.set_timesteps(50)
     for k, name in enumerate(two.names):
@@ -134,11 +146,11 @@ def test_figure_3_is_eq_10(small, make, two):
         row = table.iloc[k]
         assert (row.face, row.N, row.timestep, row.calls) == (name, 60, 40, 3)
         assert abs(row.signal - math.sqrt(ABAR[40])) < 1e-5 and abs(row.noise - math.sqrt(1 - ABAR[40])) < 1e-5
-        assert abs(row.PSNR - psnr((x[0] / 2 + 0.5).clamp(0, 1), two.hq[k])) < 1e-3
+        assert abs(row.PSNR - psnr(written(x[0] / 2 + 0.5), two.hq[k])) < 1e-3
 
 
-def test_figure_5_is_eq_12_and_13(small, make, two):
-    _, table = FIGURES["5"](two, make, begin_index=400, steps=250, shown=1)
+def test_figure_5_is_eq_12_and_13(small, runner, two):
+    _, table = FIGURES["5"](two, runner, begin_index=400, steps=250, shown=1)
     norms = np.sqrt((errors(small, two) ** 2).sum((1, 2, 3)))
     assert (table.timestep == 396).all() and (table.N == 400).all()
     assert np.allclose(table.error, norms, rtol=1e-5)
@@ -147,42 +159,44 @@ def test_figure_5_is_eq_12_and_13(small, make, two):
     assert np.allclose(table.kl, ABAR[396] / (1 - ABAR[396]) / 2 * norms**2, rtol=1e-3)
 
 
-def test_figure_7a_starts_from_the_estimate(small, make, two):
-    _, table = FIGURES["7a"](two, make, starts=(100,), metrics=["PSNR"])
+def test_figure_7a_starts_from_the_estimate(small, runner, two):
+    _, table = FIGURES["7a"](two, runner, starts=(100,), metrics=["PSNR"])
     estimate = two.hq.numpy() - errors(small, two) / 2
     assert list(table.N) == [0, 100] and list(table.calls) == [0, 5]
     assert abs(table.PSNR[0] - np.mean([psnr(estimate[k], two.hq[k]) for k in range(2)])) < 1e-3
 
 
-def test_a_set_metric_is_the_library_s_own(make, two):
+def test_a_set_metric_is_the_library_s_own(make, two, tmp_path):
     """The distance to the reference that is given, the truth where there is none."""
-    reference = two.hq.flip(0, -1) * 0.5
-    for given, real in ((None, two.hq), (reference, reference)):
-        _, table = FIGURES["7b"](
-            two, make, metrics=["FD-prior"], steps=10, reference=None if given is None else given.split(1)
-        )
+    reference = (two.hq.flip(0, -1) * 0.5 * 255).round() / 255
+    for k, face in enumerate(reference):
+        images.write(images.to_pil(face), tmp_path / "real" / f"{k}.png")
+    level = levels(two)[4]
+    with torch.inference_mode():
+        estimates = (make("tiny", None, "ddim").estimator(level.lq) * 255).round() / 255  # as they are written
+    for given, real in ((None, two.hq), (tmp_path / "real", reference)):
+        runner = Runner(tmp_path / "work", "cpu", reference=given, make=make)
+        _, table = FIGURES["7b"](two, runner, metrics=["FD-prior"], steps=10)
         own = METRICS["FD-prior"]()
         own.update(real, real=True)
-        level = levels(two)[4]
-        with torch.inference_mode():
-            own.update(make("tiny", None, "ddim").estimator(level.lq))
+        own.update(estimates)
         measured = table[(table.s == 4) & (table.method == "f(y) alone")]["FD-prior"].item()
         assert measured == pytest.approx(own.compute(), rel=1e-4)
 
 
-def test_figure_7b_has_a_panel_for_lpips_that_says_what_it_lacks(make, two, tmp_path, monkeypatch):
+def test_figure_7b_has_a_panel_for_lpips_that_says_what_it_lacks(runner, two, tmp_path, monkeypatch):
     monkeypatch.setenv("DIFFACE_WEIGHTS", str(tmp_path))
     monkeypatch.setenv("DIFFACE_CACHE", str(tmp_path))
-    figure, table = FIGURES["7b"](two, make, steps=10)
+    figure, table = FIGURES["7b"](two, runner, steps=10)
     words = [" ".join(text.get_text().split()) for axes in figure.axes for text in axes.texts]
     assert table.LPIPS.isna().all() and any("LPIPS: vgg16-397923af.pth" in text for text in words)
     assert table.PSNR.notna().all()
 
 
-def test_figure_7b_draws_lines_from_folders(make, two, tmp_path):
+def test_figure_7b_draws_lines_from_folders(runner, two, tmp_path):
     write_levels(two, tmp_path)
     (tmp_path / "s_8").rename(tmp_path / "elsewhere")
-    figure, table = FIGURES["7b"](two, make, metrics=["PSNR"], steps=10, others={"copy": tmp_path})
+    figure, table = FIGURES["7b"](two, runner, metrics=["PSNR"], steps=10, others={"copy": tmp_path})
     line = table[table.method == "copy"].set_index("s").PSNR
     assert list(line.index) == [1, 1.5, 2, 2.5, 3, 4, 5, 6, 7]  # a level that is not there is a gap
     for s, value in line.items():
@@ -195,31 +209,37 @@ def test_figure_7b_draws_lines_from_folders(make, two, tmp_path):
     (tmp_path / "empty").mkdir()
     for folder, said in ((tmp_path, "no picture of b"), (tmp_path / "empty", "of 'copy' has no level; s_1, s_2")):
         with pytest.raises(ValueError, match=said):  # before a network is loaded
-            FIGURES["7b"](two, lambda *_: pytest.fail("loaded"), metrics=["PSNR"], steps=10, others={"copy": folder})
+            FIGURES["7b"](
+                two,
+                Runner(tmp_path / "none", make=lambda *_: pytest.fail("loaded")),
+                metrics=["PSNR"],
+                steps=10,
+                others={"copy": folder},
+            )
 
 
 @pytest.mark.parametrize("name", [name for name in FIGURES if "begin_index" in signature(FIGURES[name]).parameters])
-def test_a_start_of_zero_is_refused_and_not_replaced(name, make, two):
+def test_a_start_of_zero_is_refused_and_not_replaced(name, runner, two):
     with pytest.raises(ValueError, match="got 0"):
-        FIGURES[name](two, make, "tiny", begin_index=0, steps=10)
+        FIGURES[name](two, runner, "tiny", begin_index=0, steps=10)
 
 
-def test_figure_9_takes_folders_and_10_needs_no_truth(make, two, tmp_path):
+def test_figure_9_takes_folders_and_10_needs_no_truth(runner, two, tmp_path):
     for name, face in zip(two.names, two.hq, strict=True):
         images.write(images.to_pil((face + 51 / 255).clamp(0, 1)), tmp_path / f"{name}.png")
     bright = (two.hq + 0.2).clamp(0, 1)
-    _, table = FIGURES["9"](two, make, steps=20, others={"bright": tmp_path}, metrics=["PSNR"])
+    _, table = FIGURES["9"](two, runner, steps=20, others={"bright": tmp_path}, metrics=["PSNR"])
     for k, value in enumerate(table[table.method == "bright"].PSNR):
         assert abs(value - psnr(bright[k], two.hq[k])) < 1e-3
-    _, table = FIGURES["10"](Faces(two.names, None, two.hq), make, steps=20, others={"bright": tmp_path})
+    _, table = FIGURES["10"](Faces(two.names, None, two.hq), runner, steps=20, others={"bright": tmp_path})
     rms = (bright - two.hq).square().mean((1, 2, 3)).sqrt()
     assert np.allclose(table[table.method == "bright"]["RMS to y"], rms, atol=1e-4)
     with pytest.raises(ValueError, match="truth"):
-        FIGURES["9"](Faces(two.names, None, two.lq), make)
+        FIGURES["9"](Faces(two.names, None, two.lq), runner)
 
 
-def test_figure_11_spread(small, make, two):
-    _, table = FIGURES["11"](two, make, answers=3, begin_index=250, steps=20, metrics=["PSNR"])
+def test_figure_11_spread(small, runner, two):
+    _, table = FIGURES["11"](two, runner, answers=3, begin_index=250, steps=20, metrics=["PSNR"])
     small.set_begin_index(250)
     for k, name in enumerate(two.names):
         seeds = [seeded(name, j) for j in range(3)]
@@ -228,7 +248,7 @@ def test_figure_11_spread(small, make, two):
         assert np.allclose(rows.spread, np.std(np.stack(each), axis=0, ddof=1).mean(), atol=1e-4)
         assert np.allclose(rows.PSNR, [psnr(one, two.hq[k]) for one in each], atol=1e-2)
     with pytest.raises(ValueError, match="`answers`"):
-        FIGURES["11"](two, make, answers=1)
+        FIGURES["11"](two, runner, answers=1)
 
 
 class Unweighted(PSNR):
@@ -240,26 +260,26 @@ class Unweighted(PSNR):
         raise WeightMissing("net.onnx (a net) is missing: looked in vain")
 
 
-def test_a_metric_without_weights_leaves_a_note(make, two, monkeypatch):
+def test_a_metric_without_weights_leaves_a_note(runner, two, monkeypatch):
     monkeypatch.setitem(METRICS, "unweighted", Unweighted)
     options = dict(metrics=["unweighted", "PSNR"], starts=(60, 100))
-    figure, table = FIGURES["7a"](two, make, **options)
+    figure, table = FIGURES["7a"](two, runner, **options)
     assert table.unweighted.isna().all() and table.PSNR.notna().all()
     assert "n/a: unweighted: net.onnx" in " ".join(figure.axes[0].texts[0].get_text().split())
     assert figure.axes[1].lines
-    _, table = FIGURES["7a"](two, make, metrics=["PSNR", "FID-F"], starts=(60, 100))
+    _, table = FIGURES["7a"](two, runner, metrics=["PSNR", "FID-F"], starts=(60, 100))
     assert table["FID-F"].isna().all()  # the truth is no stand-in for its reference
     with pytest.raises(ValueError, match="'nonsense' is unknown"):
-        FIGURES["7a"](two, make, metrics=["nonsense"])
+        FIGURES["7a"](two, runner, metrics=["nonsense"])
 
 
-def test_an_estimator_without_weights_leaves_a_row(make, two):
+def test_an_estimator_without_weights_leaves_a_row(make, two, tmp_path):
     def half(profile, estimator, scheduler):
         if estimator == "srcnn":
             raise WeightMissing("net.pth is missing: looked in vain")
         return make(profile, estimator, scheduler)
 
-    figure, table = FIGURES["6"](two, half, starts=(100,))
+    figure, table = FIGURES["6"](two, Runner(tmp_path, "cpu", make=half), starts=(100,))
     assert set(table.estimator) == {"swinir"}
     assert any("n/a: net.pth" in " ".join(text.get_text().split()) for axes in figure.axes for text in axes.texts)
 
@@ -278,8 +298,8 @@ def test_pixels_are_seen_as_they_are(tmp_path):
     assert torch.equal(shown[:, top : top + sheet.cell, left : left + sheet.cell], large)
 
 
-def test_save_is_whole_or_not(make, two, tmp_path, monkeypatch):
-    figure, table = FIGURES["4"](two, make)
+def test_save_is_whole_or_not(runner, two, tmp_path, monkeypatch):
+    figure, table = FIGURES["4"](two, runner)
     paths = save(figure, table, tmp_path / "whole", "figure_4")
     assert sorted(path.name for path in (tmp_path / "whole").iterdir()) == sorted(path.name for path in paths)
     assert paths[0].read_bytes().startswith(b"%PDF") and images.read(paths[1]).width <= 7.16 * 200
@@ -306,24 +326,24 @@ def test_faces_from_folders(two, tmp_path):
         Faces(("a",), None, two.lq)
 
 
-def test_default_faces_and_their_size(make, two, monkeypatch):
+def test_default_faces_and_their_size(runner, two, monkeypatch):
     clean = {"astronaut": torch.rand(3, 64, 64), "sample_0": torch.rand(3, 64, 64)}
     monkeypatch.setattr(faces_module, "clean_faces", lambda seeds: clean)
     faces = default_faces(2)
     assert faces.names == ("astronaut", "sample_0") and not torch.equal(faces.lq, faces.hq)
     assert torch.equal(faces.lq, default_faces(2).lq)
     with pytest.raises(ValueError, match="works at 16 pixels"):
-        FIGURES["8"](faces, make)
+        FIGURES["8"](faces, runner)
     with pytest.raises(ValueError, match="`count`"):
         default_faces(1)
 
 
-def test_figure_12_fills_the_holes_of_the_test_sets(make, two, tmp_path):
+def test_figure_12_fills_the_holes_of_the_test_sets(runner, two, tmp_path):
     kinds = list(masks.MASKS)
     for kind in kinds:
         for name, face in zip(two.names, two.hq, strict=True):
             images.write(images.to_pil(0.5 * face), tmp_path / kind / f"{name}.png")
-    _, table = FIGURES["12"](two, make, steps=10, others={"dim": tmp_path}, metrics=["PSNR"])
+    _, table = FIGURES["12"](two, runner, steps=10, others={"dim": tmp_path}, metrics=["PSNR"])
     assert list(dict.fromkeys(table["mask"])) == sorted(kinds)
     for k, kind in enumerate(kinds):
         face, truth = two.names[k % 2], two.hq[k % 2]
@@ -337,10 +357,10 @@ def test_figure_12_fills_the_holes_of_the_test_sets(make, two, tmp_path):
         assert np.allclose(both["PSNR in hole"] - share, both.PSNR, atol=1e-3)
 
 
-def test_figure_13_without_gamma_is_the_plain_chain_pasted(small, make, two):
-    _, table = FIGURES["13"](two, make, steps=10, gammas=(0, 0.5), shown=1)
+def test_figure_13_without_gamma_is_the_plain_chain_pasted(small, runner, two):
+    _, table = FIGURES["13"](two, runner, steps=10, gammas=(0, 0.5), shown=1)
     hole = masks.MASKS["expand"](seeded("a expand")).paint(16)
-    pipeline = make("tiny", "lama", "ddim")
+    pipeline = runner.make("tiny", "lama", "ddim")
     pipeline.set_begin_index(480)
     chosen = {"constraint": Masked(hole, "step", 0), "generator": [seeded("a")], "output_type": "pt"}
     answer = pipeline(two.hq[:1] * (1 - hole), 10, 1.0, **chosen).images
@@ -349,8 +369,8 @@ def test_figure_13_without_gamma_is_the_plain_chain_pasted(small, make, two):
     assert table["PSNR in hole"].nunique() == 2 and (table.border > 0).all()
 
 
-def test_figure_14_starts_from_repeated_means(make, two):
-    _, table = FIGURES["14"](two, make, scales=(4,), steps=20, metrics=["PSNR"])
+def test_figure_14_starts_from_repeated_means(runner, two):
+    _, table = FIGURES["14"](two, runner, scales=(4,), steps=20, metrics=["PSNR"])
     small = two.hq.numpy().reshape(2, 3, 4, 4, 4, 4).mean((3, 5)).repeat(4, -1).repeat(4, -2)
     assert np.allclose(table[table.method == "input y"].PSNR, [psnr(small[k], two.hq[k]) for k in range(2)], atol=1e-3)
     plain, agreeing = (table[table.method == name].PSNR for name in ("DifFace", "DifFace, Hx = y"))

@@ -5,15 +5,17 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import torch
 
 from difface import DifFacePipeline, cli, degradation, folders, images, profiles
-from eval import fd_agreement, gallery, tiny_report
+from eval import gallery
 from eval.cli import main
-from eval.figures import default_faces, read_faces
-from eval.figures.restoring import restore
+from eval.figures import Faces, default_faces, read_faces
+from eval.figures.bench import Bench
 from eval.figures.severity import levels
 from eval.notebooks import cells
+from eval.run import Runner
+from eval.settings import Setting
+from eval.tables.data import dataset
 from space import worse
 
 
@@ -54,30 +56,31 @@ def files(tmp_path, astronaut_face) -> list[Path]:
     return folders.find([tmp_path / "faces"])
 
 
-def report(files: list[Path]) -> None:
-    setting = tiny_report.Setting("srcnn", 250, "dpm++", 2)
-    truth = torch.cat([tiny_report._read(file) for file in files])
-    tiny_report._restored(truth, files, 4, setting, "auto")
+def runner(files: list[Path]) -> None:
+    """What all tables and reports call."""
+    faces = dataset(str(files[0].parent), files[0].parent / "data", "tiny", None, 4)[1]
+    Runner(files[0].parent / "work").evaluate(faces, [Setting("tiny", "srcnn", 250, "dpm++", 2)], [])
 
 
-def agreement(files: list[Path]) -> None:
-    list(fd_agreement.face_sets(files))
+def restored(faces: Faces, files: list[Path]) -> None:
+    """As figures restore them."""
+    Bench(faces, Runner(files[0].parent / "work")).pictures(Setting("tiny", "srcnn", 250, "dpm++", 2))
 
 
 def of_folders(files: list[Path]) -> None:
-    restore(quick(), read_faces(64, files[0].parent), 250, 2)
+    restored(read_faces(64, files[0].parent), files)
 
 
 def severity(files: list[Path]) -> None:
-    restore(quick(), levels(read_faces(64, files[0].parent))[4], 250, 2)
+    restored(levels(read_faces(64, files[0].parent))[4], files)
 
 
 def default(files: list[Path]) -> None:
-    restore(quick(), default_faces(2), 250, 2)
+    restored(default_faces(2), files)
 
 
 def notebooks(files: list[Path]) -> None:
-    restore(quick(), cells.faces(limit=2), 250, 2)
+    restored(cells.faces(limit=2), files)
 
 
 def sheet(files: list[Path]) -> None:
@@ -95,7 +98,7 @@ def command_line(files: list[Path]) -> None:
 
 
 def page(files: list[Path]) -> None:
-    truth = tiny_report._read(files[0])[0]
+    truth = images.to_tensors(images.read(files[0]))[0]
     lq = worse._worse(truth, 4, 1, 1, 0, 5, 60, 3)
     quick()(lq, 2, generator=worse.shared.generators(3), output_type="pt")
 
@@ -107,7 +110,7 @@ def quick() -> DifFacePipeline:
 
 
 PLACES = [
-    *(report, agreement, of_folders, severity, default, notebooks),
+    *(runner, of_folders, severity, default, notebooks),
     *(sheet, pictures_of_the_page, command_line, page),
 ]
 

@@ -7,9 +7,8 @@ import torch
 from conftest import small_unet
 
 from difface import images, profiles
-from difface.metrics import FDPrior, FrechetIdentity, fd_prior
+from difface.metrics import FDPrior, fd_prior
 from difface.schedulers import build_scheduler
-from eval import fd_agreement
 
 
 @pytest.fixture(scope="module")
@@ -76,22 +75,3 @@ def test_it_sees_damage(face):
         metric.update((people + sigma * noise).clamp(0, 1))
         distances.append(metric.compute())
     assert abs(distances[0]) < 1e-3 < distances[1] < distances[2]
-
-
-def test_agreement_with_identity(onnx, face, tmp_path, monkeypatch):
-    for folder, people in (("train", crowd(face, 6)), ("test", crowd(face, 10)[6:])):
-        for k, picture in enumerate(people):
-            images.write(images.to_pil(picture), tmp_path / folder / f"{k}.png")
-    for name, few in (("DEGRADED", (2, 8)), ("RESTORED", (2,)), ("STARTS", (150,))):
-        monkeypatch.setattr(fd_agreement, name, few)
-    frame = fd_agreement.fd_prior_agreement(tmp_path / "train", tmp_path / "test")
-    assert list(frame.columns) == ["set", FDPrior.name, FrechetIdentity.name]
-    assert list(frame["set"]) == [
-        "untouched",
-        "s = 2, input",
-        "s = 8, input",
-        "s = 2, f(y), srcnn",
-        "s = 2, f(y), swinir",
-        "s = 2, DifFace, N = 150",
-    ]
-    assert (frame.iloc[:, 1:] > 0).all(axis=None) and frame.iloc[:, 1:].idxmin().tolist() == [0, 0]

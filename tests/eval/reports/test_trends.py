@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 import torch
 
-from eval import trends
+from eval.reports import trends
 
-RESULTS = Path(__file__).resolve().parent.parent.parent / "eval" / "results"
+RESULTS = Path(__file__).resolve().parents[3] / "eval" / "results"
 
 
 @pytest.mark.parametrize("timestep", [0, 96, 396])

@@ -12,7 +12,7 @@ from difface.constraints import LUMINANCE
 from difface.files import whole_file
 from difface.masks import MASKS, read_mask
 from difface.metrics import PSNR
-from eval.datasets import Dataset, name_seed
+from eval.datasets import Dataset
 from eval.run import WHOLE_SET, Runner, Scores, read
 from eval.seams import across_border, inside_hole
 from eval.settings import Agreement, FolderMethod, Setting
@@ -53,14 +53,23 @@ class Finding:
 
 
 def report(
-    test: Path, train: Path, output: Path, steps: int = 100, limit: int | None = None, dtype: str = "auto"
+    test: Path,
+    train: Path,
+    work: Path,
+    output: Path,
+    profile: str = "tiny",
+    steps: int = 100,
+    limit: int | None = None,
+    dtype: str = "auto",
 ) -> pd.DataFrame:
     """Measure everything, and write constraints.csv and constraints.md.
 
     Args:
-        test: folder of aligned 64-pixel faces that no network was trained on.
+        test: folder of aligned faces of the profile's size that no network was trained on.
         train: folder of faces that the Frechet distance refers to.
-        output: folder; the pictures in it are not made again.
+        work: folder for pictures and scores; what is there is not made again.
+        output: folder for the report.
+        profile: whose networks.
         steps: of the whole DDIM chain.
         limit: only so many faces.
         dtype: of the networks, as in `difface.profiles.load`.
@@ -68,16 +77,16 @@ def report(
     Returns:
         One line for each `Finding`.
     """
-    runner = Runner(output, dtype=dtype, batch=BATCH, reference=train)
+    runner = Runner(work, dtype=dtype, batch=BATCH, reference=train)
 
     def faces(kind: str) -> Dataset:
-        return known(str(test), output / "data", "tiny", limit, kind)
+        return known(str(test), work / "data", profile, limit, kind)
 
     found = []
     for kind in MASKS:
-        found += _holes(runner, faces(kind), kind, steps)
-    found += _grey(runner, faces("grey"), steps)
-    found += _means(runner, faces(f"x{SCALE}"), steps)
+        found += _holes(runner, faces(kind), kind, profile, steps)
+    found += _grey(runner, faces("grey"), profile, steps)
+    found += _means(runner, faces(f"x{SCALE}"), profile, steps)
     table = pd.DataFrame([vars(finding) | {"met": finding.met} for finding in found])
     for name, text in (("constraints.csv", table.to_csv(index=False)), ("constraints.md", markdown(table))):
         with whole_file(output / name) as temporary:
@@ -96,22 +105,21 @@ def markdown(table: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _holes(runner: Runner, faces: Dataset, kind: str, steps: int) -> list[Finding]:
+def _holes(runner: Runner, faces: Dataset, kind: str, profile: str, steps: int) -> list[Finding]:
     """Of one kind of mask: the seam, what gamma does to it, the texture in the hole, and a second seed."""
     try:
-        lama = profiles.inpainting_estimator("tiny")
+        lama = profiles.inpainting_estimator(profile)
     except ValueError as problem:
         return [Finding(kind, "all", None, reason=str(problem))]
-    default = Setting("tiny", lama, inpaint.START, steps=steps, eta=inpaint.ETA, agreement=Agreement())
+    default = Setting(profile, lama, inpaint.START, steps=steps, eta=inpaint.ETA, agreement=Agreement())
     bare = replace(default, agreement=Agreement(composite=False))
     free = replace(default, agreement=Agreement(gamma=0))
     runner.evaluate(faces, [bare, free], [])
     masks = torch.cat([read_mask(item.mask) for item in faces.items])
     truth = torch.stack([read(item.hq) for item in faces.items])
-    answer, incoherent = _pictures(runner, faces, bare), _pictures(runner, faces, free)
+    answer, incoherent = runner.restored(faces, bare), runner.restored(faces, free)
     border, gradient = across_border(answer, masks), inside_hole(answer, masks) / inside_hole(truth, masks)
-    _, first = _again(runner, faces, default)
-    _, other = _again(runner, faces, default, seed=1)
+    first, other = (runner.unrounded(faces, replace(default, seed=seed), FIRST) for seed in (0, 1))
     moved, hole = (other - first).abs(), masks[: len(other)].expand_as(other) == 1
     return [
         Finding(
@@ -126,14 +134,14 @@ def _holes(runner: Runner, faces: Dataset, kind: str, steps: int) -> list[Findin
     ]
 
 
-def _grey(runner: Runner, faces: Dataset, steps: int) -> list[Finding]:
+def _grey(runner: Runner, faces: Dataset, profile: str, steps: int) -> list[Finding]:
     """Luminance before rounding, and whether the colours make the faces more like faces."""
-    estimator = next(iter(profiles.profile("tiny").estimators))
-    ours = Setting("tiny", estimator, inpaint.START, steps=steps, eta=inpaint.ETA, agreement=Agreement())
+    estimator = profiles.restoring_estimator(profile)
+    ours = Setting(profile, estimator, inpaint.START, steps=steps, eta=inpaint.ETA, agreement=Agreement())
     untouched = FolderMethod("untouched", faces.items[0].hq.parent)
     methods = {"colourised": ours, "grey": Setting(), "untouched": untouched}
     runner.evaluate(faces, list(methods.values()), [DISTANCE])
-    lq, coloured = _again(runner, faces, ours)
+    lq, coloured = torch.stack([read(item.lq) for item in faces.items[:FIRST]]), runner.unrounded(faces, ours, FIRST)
     weights = torch.tensor(LUMINANCE).view(3, 1, 1)
     error = ((weights * coloured).sum(1) - (weights * lq).sum(1)).abs().max().item()
     found = {name: runner.scores(faces, method, DISTANCE) for name, method in methods.items()}
@@ -153,13 +161,13 @@ def _closeness(found: dict[str, Scores]) -> Finding:
     return Finding("grey", what, abs(coloured - untouched) / abs(grey - untouched), most=1.0)
 
 
-def _means(runner: Runner, faces: Dataset, steps: int) -> list[Finding]:
+def _means(runner: Runner, faces: Dataset, profile: str, steps: int) -> list[Finding]:
     """How well the result, made small again, is the input."""
-    tiny = profiles.profile("tiny")
-    setting = Setting("tiny", next(iter(tiny.estimators)), tiny.begin_index, steps=steps, agreement=Agreement())
+    begin_index = profiles.profile(profile).begin_index
+    setting = Setting(profile, profiles.restoring_estimator(profile), begin_index, steps=steps, agreement=Agreement())
     runner.evaluate(faces, [setting], [])
     lq = torch.stack([read(item.lq) for item in faces.items])
-    small, wanted = (functional.avg_pool2d(x, SCALE) for x in (_pictures(runner, faces, setting), lq))
+    small, wanted = (functional.avg_pool2d(x, SCALE) for x in (runner.restored(faces, setting), lq))
     metric = PSNR()
     metric.update(small, wanted)
     what = "PSNR (dB) of the result made small to the input"
@@ -167,18 +175,3 @@ def _means(runner: Runner, faces: Dataset, steps: int) -> list[Finding]:
         Finding(f"x{SCALE}", f"{what}, mean", metric.compute(), least=40.0),
         Finding(f"x{SCALE}", f"{what}, least of all faces", min(metric.values), least=40.0),
     ]
-
-
-def _pictures(runner: Runner, faces: Dataset, setting: Setting) -> torch.Tensor:
-    """(B, 3, H, W), as written."""
-    folder = runner.pictures(faces, setting)
-    return torch.stack([read(folder / f"{item.name}.png") for item in faces.items])
-
-
-def _again(runner: Runner, faces: Dataset, setting: Setting, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    """Inputs and unrounded results of the first faces, (B, 3, H, W); each seed is the usual one plus `seed`."""
-    items = faces.items[:FIRST]
-    lq = torch.stack([read(item.lq) for item in items])
-    generators = [torch.Generator().manual_seed(name_seed(item.name) + seed) for item in items]
-    restore = setting.method(runner.device, runner.dtype)
-    return lq, restore(lq, generators, [item.degradation for item in items])

@@ -8,26 +8,35 @@ from PIL import Image
 
 from difface import faces, images, profiles
 from difface.metrics.identity import embed
+from difface.sampling import draw
 
 COUNT = 64
 STEPS = 100
 BATCH = 16
+SEEN = 256
+"""Side in pixels to which a face is enlarged for the detector."""
 
 
-def sample_report(train: list[Path], test: list[Path], dtype: str = "auto") -> dict[str, float | int]:
-    """Score samples of the embedded prior (seeds 0 to 63, 100 DDIM steps, eta 1) beside real test faces.
+def sample_report(
+    train: list[Path], test: list[Path], profile: str = "tiny", dtype: str = "auto"
+) -> dict[str, float | int]:
+    """Score samples of an embedded prior (seeds 0 to 63, 100 DDIM steps, eta 1) beside real test faces.
 
     Args:
-        train: aligned 64-pixel training faces.
-        test: aligned 64-pixel test faces; as many as there are samples are looked at by the detector.
+        train: aligned training faces of the profile's size.
+        test: such test faces; as many as there are samples are looked at by the detector.
+        profile: whose prior.
         dtype: of the network.
 
     Returns:
-        `count`; `faces_in_samples` and `faces_in_test`, in how many pictures SCRFD finds a face (enlarged four times, score
-        from 0.5); and for pixels (root mean square, of [0, 1]) and embeddings (angle in degrees) the 1st percentile of
-        the distance to the nearest training face or its mirror image, of samples and of test faces.
+        `count`; `faces_in_samples` and `faces_in_test`, in how many pictures SCRFD finds a face (enlarged to 256 pixels,
+        score from 0.5); and for pixels (root mean square, of [0, 1]) and embeddings (angle in degrees) the 1st percentile
+        of the distance to the nearest training face or its mirror image, of samples and of test faces.
     """
-    samples, real, known = draw(dtype), _load(test), _load(train)
+    pipeline = profiles.load(profile, dtype=dtype, prior_only=True)
+    pipeline.set_progress_bar_config(disable=True)
+    samples = torch.stack([face for _, face, _ in draw(pipeline, range(COUNT), STEPS, block=BATCH)])
+    real, known = _load(test), _load(train)
     known = torch.cat([known, known.flip(-1)])
     result: dict[str, float | int] = {
         "count": len(samples),
@@ -41,24 +50,12 @@ def sample_report(train: list[Path], test: list[Path], dtype: str = "auto") -> d
     return result
 
 
-def draw(dtype: str = "auto") -> torch.Tensor:
-    """The samples: (64, 3, 64, 64) in [0, 1]."""
-    pipeline = profiles.load("tiny", dtype=dtype, prior_only=True)
-    pipeline.set_progress_bar_config(disable=True)
-    parts = []
-    for first in range(0, COUNT, BATCH):
-        generators = [torch.Generator().manual_seed(seed) for seed in range(first, first + BATCH)]
-        parts.append(pipeline.sample(BATCH, STEPS, generator=generators, output_type="pt").images)
-    return torch.cat(parts)
-
-
 def _load(files: list[Path]) -> torch.Tensor:
     return torch.cat([images.to_tensors(images.read(file))[0][None] for file in files])
 
 
 def _has_face(picture: torch.Tensor) -> bool:
-    small = images.to_pil(picture)
-    return bool(faces.find_faces(small.resize((small.width * 4, small.height * 4), Image.Resampling.BICUBIC)))
+    return bool(faces.find_faces(images.to_pil(picture).resize((SEEN, SEEN), Image.Resampling.BICUBIC)))
 
 
 def _pixel_distance(batch: torch.Tensor, known: torch.Tensor) -> np.ndarray:

@@ -8,8 +8,9 @@ import pandas as pd
 import torch
 from rich.progress import track
 
+from difface import profiles
 from difface.contraction import contraction
-from difface.degradation import Ranges
+from difface.degradation import Ranges, level
 from difface.files import whole_file
 from difface.schedulers import build_scheduler
 from eval.datasets import Dataset
@@ -19,8 +20,6 @@ from eval.tables.data import dataset
 
 STARTS = (100, 200, 300, 400, 500)
 ETAS = (0, 0.25, 0.5, 0.75, 1)
-SCALE = 4
-"""s of the trends over N and eta."""
 SEVERITY_STEPS = 100
 """Of the whole chain, in the trend over s; the others take 250."""
 DRAWS = 256
@@ -28,15 +27,22 @@ METRICS = ("PSNR", "ID angle", "FD identity")
 
 
 def trends(
-    test: Path, reference: Path, work: Path, output: Path, limit: int | None = None, dtype: str = "auto"
+    test: Path,
+    reference: Path,
+    work: Path,
+    output: Path,
+    profile: str = "tiny",
+    limit: int | None = None,
+    dtype: str = "auto",
 ) -> Iterator[Path]:
     """Measure all four and write trends_contraction.csv, trends_n.csv, trends_eta.csv and trends_s.csv.
 
     Args:
-        test: folder of aligned 64-pixel faces that no network was trained on.
+        test: folder of aligned faces of the profile's size that no network was trained on.
         reference: folder of faces that the Frechet distance refers to.
         work: folder for pictures and scores; what is there is not made again.
         output: folder for the CSV files.
+        profile: whose networks.
         limit: only so many faces.
         dtype: of the networks, as in `difface.profiles.load`.
 
@@ -47,14 +53,16 @@ def trends(
         ValueError: a metric lacks its weights.
     """
     runner = Runner(work, dtype=dtype, batch=20, reference=reference)
-    middle = _faces(test, work, limit, SCALE)
-    ours = Setting("tiny", "swinir", 250)
+    ours = Setting(profile, profiles.restoring_estimator(profile), profiles.profile(profile).begin_index)
+    size = profiles.profile(profile).size
+    middle = _faces(runner, test, profile, limit, level(size, "middle").scale)
     yield _write(output / "trends_contraction.csv", _contraction(runner, middle, replace(ours, begin_index=None)))
     settings = {start: replace(ours, begin_index=start) for start in STARTS}
     yield _write(output / "trends_n.csv", _scored(runner, middle, "N", settings))
     settings = {eta: replace(ours, eta=eta) for eta in ETAS}
     yield _write(output / "trends_eta.csv", _scored(runner, middle, "eta", settings))
-    yield _write(output / "trends_s.csv", _severity(runner, test, limit, ours))
+    sets = {scale: _faces(runner, test, profile, limit, scale) for scale in Ranges.for_size(size).grid_scale}
+    yield _write(output / "trends_s.csv", _severity(runner, sets, ours))
 
 
 def slopes(table: pd.DataFrame, columns: list[str]) -> pd.Series:
@@ -87,20 +95,15 @@ def contracted(x_0: torch.Tensor, estimates: torch.Tensor, timestep: int, draws:
     return float((norm / (x_0 - estimates).double().square().sum()).clamp(min=0).sqrt())
 
 
-def _faces(test: Path, work: Path, limit: int | None, scale: float) -> Dataset:
-    return dataset(str(test), work / "data", "tiny", limit, scale)[1]
+def _faces(runner: Runner, test: Path, profile: str, limit: int | None, scale: float) -> Dataset:
+    return dataset(str(test), runner.root / "data", profile, limit, scale)[1]
 
 
 def _contraction(runner: Runner, faces: Dataset, estimator: Setting) -> pd.DataFrame:
     """For each N the timestep noised to, the formulas' values there, and what is measured."""
     runner.evaluate(faces, [estimator], [])
-    x_0, estimates = (
-        torch.stack([read(file) for file in files]) * 2 - 1
-        for files in (
-            [item.hq for item in faces.items],
-            [runner.pictures(faces, estimator) / f"{item.name}.png" for item in faces.items],
-        )
-    )
+    truth = torch.stack([read(item.hq) for item in faces.items])
+    x_0, estimates = (2 * pictures - 1 for pictures in (truth, runner.restored(faces, estimator)))
     formulas, rows = contraction(), []
     for start in track(STARTS, "contraction", transient=True):
         k = start - 4  # the first timestep that a grid of 250 steps takes below N
@@ -112,27 +115,18 @@ def _contraction(runner: Runner, faces: Dataset, estimator: Setting) -> pd.DataF
 def _scored(runner: Runner, faces: Dataset, name: str, settings: dict[float, Setting]) -> pd.DataFrame:
     """The mean scores of each setting, in a column after `name`."""
     runner.evaluate(faces, list(settings.values()), list(METRICS))
-    return pd.DataFrame([{name: value} | _means(runner, faces, setting) for value, setting in settings.items()])
+    return pd.DataFrame([{name: value} | runner.means(faces, setting, METRICS) for value, setting in settings.items()])
 
 
-def _severity(runner: Runner, test: Path, limit: int | None, ours: Setting) -> pd.DataFrame:
-    """f(y) and DifFace for each s of the test grid, sigma, delta and q as ever."""
+def _severity(runner: Runner, sets: dict[float, Dataset], ours: Setting) -> pd.DataFrame:
+    """f(y) and DifFace on the set of each s."""
     methods = {"f(y)": replace(ours, begin_index=None), "DifFace": replace(ours, steps=SEVERITY_STEPS)}
     rows = []
-    for scale in Ranges.for_size(64).grid_scale:
-        faces = _faces(test, runner.root, limit, scale)
+    for scale, faces in sets.items():
         runner.evaluate(faces, list(methods.values()), list(METRICS))
-        means = {name: _means(runner, faces, setting) for name, setting in methods.items()}
+        means = {name: runner.means(faces, setting, METRICS) for name, setting in methods.items()}
         rows.append({"s": scale} | {f"{name} {metric}": means[name][metric] for name in means for metric in METRICS})
     return pd.DataFrame(rows)
-
-
-def _means(runner: Runner, faces: Dataset, setting: Setting) -> dict[str, float]:
-    scores = {metric: runner.scores(faces, setting, metric) for metric in METRICS}
-    for metric, found in scores.items():
-        if found.reason:
-            raise ValueError(f"{metric} cannot be measured: {found.reason}")
-    return {metric: sum(found.values.values()) / len(found.values) for metric, found in scores.items()}
 
 
 def _write(path: Path, table: pd.DataFrame) -> Path:

@@ -17,8 +17,8 @@ from difface.models.estimator import LAMA_256
 from eval import paper
 from eval.cli import main
 from eval.datasets import KINDS, BlockMeans, Grey, build, build_known, generator_of, open_dataset
-from eval.known_report import Finding, markdown, report
 from eval.metrics import HolePSNR
+from eval.reports.known import Finding, markdown, report
 from eval.run import Runner
 from eval.seams import across_border, inside_hole
 from eval.settings import Agreement, FolderMethod, Setting

@@ -1,0 +1,1 @@
+"""Reports on embedded models: views of the scores that `eval.run` keeps."""

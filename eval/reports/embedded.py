@@ -1,0 +1,169 @@
+"""The embedded models' numbers: fidelity, identity and realism on test faces at three levels of Eq. 17."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from math import isinf, isnan
+from pathlib import Path
+from typing import Any
+
+from difface import folders, profiles
+from difface.degradation import LEVELS, level
+from difface.files import whole_file
+from difface.schedulers import FAST_CALLS
+from eval.datasets import Dataset
+from eval.reports.samples import sample_report
+from eval.run import WHOLE_SET, Runner
+from eval.settings import FolderMethod, Setting, digest
+from eval.tables import statistics
+from eval.tables.data import dataset
+
+BATCH = 25
+STARTS = (150, 250, 400)
+"""N of DifFace."""
+MEANS = ("PSNR", "SSIM", "ID angle")
+DISTANCES = {"FD identity": 1, "KID identity": 4}
+"""Distance to the training faces -> decimals."""
+UNTOUCHED = "untouched"
+"""The level of the test faces as they are."""
+
+
+def settings(profile: str) -> list[Setting]:
+    """All rows of a level: the input, every f(y), DifFace after each, and after the first with other samplers."""
+    estimators = list(profiles.profile(profile).estimators)
+    rows = [Setting(), *(Setting(profile, estimator) for estimator in estimators)]
+    rows += [Setting(profile, estimator, begin_index) for estimator in estimators for begin_index in STARTS]
+    for begin_index in STARTS[1:]:
+        ours = Setting(profile, estimators[0], begin_index)
+        rows.append(replace(ours, scheduler="dpm++", steps=FAST_CALLS))
+        for steps in (20, 50, ours.steps):
+            rows += [replace(ours, steps=steps, official_start=official) for official in (False, True)]
+    return list(dict.fromkeys(rows))
+
+
+def label(row: dict[str, Any]) -> str:
+    """The name of a report's row in a table."""
+    made = row["setting"]
+    if row["level"] == UNTOUCHED:
+        return "untouched faces"
+    if made["estimator"] is None:
+        return "input (LQ)"
+    if made["begin_index"] is None:
+        return f"f(y), {made['estimator']}"
+    which = f"DifFace({made['estimator']}), N = {made['begin_index']}"
+    if made["scheduler"] != "ddim":
+        return f"{which}, --fast ({made['steps']} calls)"
+    return f"{which}, {made['steps']} steps, {'official' if made['official_start'] else 'matched'} start"
+
+
+def report(
+    train: Path,
+    test: Path,
+    work: Path,
+    output: Path,
+    profile: str = "tiny",
+    limit: int | None = None,
+    dtype: str = "auto",
+) -> dict[str, Any]:
+    """Measure every setting at every level; one seed per face, from its file's name.
+
+    Args:
+        train: folder of aligned faces of the profile's size that distances refer to.
+        test: folder of such faces, which no network was trained on, to degrade and restore.
+        work: folder for pictures and scores; what is there is not made again.
+        output: JSON file.
+        profile: whose networks.
+        limit: only so many test faces.
+        dtype: of the networks, see `difface.profiles.load`; the sampler's state is float32 in any case.
+
+    Returns:
+        `profile`, `dtype`, `faces` (test faces), `weights` (network -> SHA-256), `rows` (level, s, the setting, PSNR in dB,
+        SSIM, ID angle in degrees, and the distances, each with the jackknife's standard error over the test faces,
+        `... error`) and `samples` (see `sample_report`).
+
+    Raises:
+        ValueError: a metric lacks its weights.
+    """
+    runner = Runner(work, dtype=dtype, batch=BATCH, reference=train)
+    rows = list(_rows(runner, test, profile, limit))
+    known, files = folders.find([train]), folders.find([test])[:limit]
+    chosen = profiles.profile(profile)
+    done = {
+        "profile": profile,
+        "dtype": runner.dtype,
+        "faces": len(files),
+        "weights": {name: digest(source()) for name, source in {"unet": chosen.unet, **chosen.estimators}.items()},
+        "rows": rows,
+        "samples": sample_report(known, files, profile, dtype),
+    }
+    with whole_file(output) as temporary:
+        temporary.write_text(json.dumps(done, indent=1))
+    return done
+
+
+def _rows(runner: Runner, test: Path, profile: str, limit: int | None) -> Iterator[dict[str, Any]]:
+    size, order = profiles.profile(profile).size, settings(profile)
+    for name in LEVELS:
+        scale = level(size, name).scale
+        faces = dataset(str(test), runner.root / "data", profile, limit, scale)[1]
+        methods = {(name, scale): order}
+        if name == next(iter(LEVELS)):
+            methods = {(UNTOUCHED, 1): [FolderMethod(UNTOUCHED, faces.items[0].hq.parent)]} | methods
+        for (told, s), chosen in methods.items():
+            runner.evaluate(faces, chosen, [*MEANS, *DISTANCES])
+            for method in chosen:
+                yield {"level": told, "s": s, "setting": _told(method)} | _scores(runner, faces, method)
+
+
+def _told(method: Setting | FolderMethod) -> dict[str, Any]:
+    """What tells a row's setting from another's."""
+    made = method if isinstance(method, Setting) else Setting()
+    return {name: getattr(made, name) for name in ("estimator", "begin_index", "scheduler", "steps", "official_start")}
+
+
+def _scores(runner: Runner, faces: Dataset, method: Setting | FolderMethod) -> dict[str, float | None]:
+    scores: dict[str, float | None] = {
+        name: None if isinf(value) else value for name, value in runner.means(faces, method, MEANS).items()
+    }
+    for name in DISTANCES:
+        found = runner.scores(faces, method, name)
+        if found.reason:
+            raise ValueError(f"{name} cannot be measured: {found.reason}")
+        error = statistics.error(statistics.deviations(found.without))
+        scores |= {name: found.values[WHOLE_SET], f"{name} error": None if isnan(error) else error}
+    return scores
+
+
+def markdown(done: dict[str, Any]) -> str:
+    """One table per level, and what the prior draws alone."""
+    parts, by_severity = [], sorted(done["rows"], key=lambda row: row["s"])
+    for name in dict.fromkeys(row["level"] for row in by_severity):
+        rows = [row for row in by_severity if row["level"] == name]
+        distances = [distance for distance in DISTANCES if distance in rows[0]]
+        head = ["", "PSNR (dB)", "SSIM", "ID angle (degrees)", *distances]
+        lines = [f"**{name}** (s = {rows[0]['s']:g})", "", f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
+        lines += [f"| {' | '.join(_cells(row, distances))} |" for row in rows]
+        parts.append("\n".join(lines))
+    return "\n\n".join([*parts, _sample_lines(done["samples"])])
+
+
+def _cells(row: dict[str, Any], distances: list[str]) -> list[str]:
+    psnr = "-" if row["PSNR"] is None else f"{row['PSNR']:.2f}"
+    told = [f"{row['SSIM']:.3f}", f"{row['ID angle']:.1f}"]
+    return [label(row), psnr, *told, *(distance(row, name) for name in distances)]
+
+
+def distance(row: dict[str, Any], name: str) -> str:
+    """The number with its standard error, where there is one."""
+    error = row.get(f"{name} error")
+    text = f"{row[name]:.{DISTANCES[name]}f}"
+    return text if error is None else f"{text} ± {error:.{DISTANCES[name]}f}"
+
+
+def _sample_lines(samples: dict[str, Any]) -> str:
+    return (
+        f"Samples of the prior alone: SCRFD finds a face in {samples['faces_in_samples']} of {samples['count']} (in "
+        f"{samples['faces_in_test']} of as many test faces). Distance to the nearest training face, 1st percentile: "
+        f"{samples['pixels_samples_p1']:.3f} by pixels (test faces {samples['pixels_test_p1']:.3f}), "
+        f"{samples['angle_samples_p1']:.1f} degrees by embedding (test faces {samples['angle_test_p1']:.1f})."
+    )
