@@ -32,7 +32,13 @@ def table(
             help="sampled, a folder of aligned faces, celeba=DIR, or lfw|webphoto|wider|real=DIR; repeatable."
         ),
     ] = ["sampled"],  # noqa: B006 (read only)
-    methods: Annotated[list[str], typer.Option(help="NAME=DIR: another method's pictures; repeatable.")] = [],  # noqa: B006
+    methods: Annotated[
+        list[str],
+        typer.Option(
+            help="fast (at most 200 network calls), all, free (on our own prior), none, or names of `eval methods`, and "
+            "NAME=DIR: another method's pictures; repeatable."
+        ),
+    ] = ["fast"],  # noqa: B006
     metrics: Annotated[
         list[str], typer.Option(help="A column more: SSIM (RGB), IDS-r50, LMD-106, ...; repeatable.")
     ] = [],  # noqa: B006
@@ -54,7 +60,9 @@ def table(
     from eval.tables import build, definitions, plan, render
     from eval.tables.data import datasets, samples
 
-    options = definitions.Options(profile, steps, start, tuple(map(FolderMethod.parse, methods)), tuple(metrics))
+    folders = tuple(FolderMethod.parse(given) for given in methods if "=" in given)
+    rivals = tuple(name for given in methods if "=" not in given for name in given.split(","))
+    options = definitions.Options(profile, steps, start, folders, rivals, tuple(metrics))
     if dry_run:
         return typer.echo(plan.plan(number, options, reference))
     definitions.rows(number, options)
@@ -247,12 +255,13 @@ def denoising(
 ) -> None:
     """PSNR of one denoising step at several timesteps: how trials of the prior's training compare."""
     from eval.denoising import TIMESTEPS, denoising_psnr
+    from eval.tables.render import markdown_grid
 
-    typer.echo("| prior | " + " | ".join(f"t = {t}" for t in TIMESTEPS) + " |")
-    typer.echo("| --- |" + " --- |" * len(TIMESTEPS))
+    rows = [["prior", *(f"t = {t}" for t in TIMESTEPS)]]
     for folder in weights:
         values = denoising_psnr(folder, data)
-        typer.echo(f"| {folder} | " + " | ".join(f"{values[t]:.2f}" for t in TIMESTEPS) + " |")
+        rows.append([str(folder), *(f"{values[t]:.2f}" for t in TIMESTEPS)])
+    typer.echo(markdown_grid(rows))
 
 
 @app.command()

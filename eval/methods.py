@@ -2,6 +2,7 @@
 
 from difface.methods import LEARNED, METHODS, SR3, DifFace, Method, SwinIR
 from difface.weights import CATALOG, WeightMissing
+from eval.tables.render import markdown_grid
 
 _NEEDS = {"inpainting": "a mask", "super-resolution": "a scale", "blind": "nothing more"}
 
@@ -12,11 +13,11 @@ def listing(profile: str = "tiny") -> str:
     Args:
         profile: whose networks are asked.
     """
-    rows = [("name", "method", "kind", "needs beside the picture", "calls", "state"), ("---",) * 6]
+    rows = [["name", "method", "kind", "needs beside the picture", "calls", "state"]]
     for name, kind in (METHODS | LEARNED).items():
         needs = " or ".join(_NEEDS[task] for task in kind.tasks)
-        rows.append((name, kind.name, _sort(kind), needs, *_calls_and_state(kind, profile)))
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+        rows.append([name, kind.name, _sort(kind), needs, *_calls_and_state(kind, profile)])
+    return markdown_grid(rows, texts=6)
 
 
 def _sort(kind: type[Method]) -> str:

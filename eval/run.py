@@ -38,6 +38,7 @@ from difface.metrics.base import ImageMetric, Metric, PairMetric, SetMetric
 from difface.weights import CATALOG, WeightError, WeightMissing
 from eval.datasets import Dataset, Item, ffhq_statistics, generator_of, name_seed
 from eval.metrics import METRICS, HolePSNR
+from eval.rivals import Rival
 from eval.settings import FolderMethod, MakePipeline, Setting
 
 PACKAGES = ("torch", "diffusers", "accelerate", "spandrel", "numpy", "opencv-python", "onnxruntime", "lpips")
@@ -49,7 +50,10 @@ WHOLE_SET = "(the whole set)"
 PATIENCE = timedelta(days=7)
 """How long a process waits for the others: a slow metric takes hours."""
 
-Method = Setting | FolderMethod
+Made = Setting | Rival
+"""What is restored here."""
+
+Method = Made | FolderMethod
 
 
 class NotApplicable(ValueError):
@@ -112,7 +116,7 @@ class Runner:
         """
         self.check(dataset, methods, metrics)
         for method in methods:
-            if isinstance(method, Setting):
+            if not isinstance(method, FolderMethod):
                 self._restore(dataset, method)
         self.state.wait_for_everyone()
         # Metric by metric: its network is loaded once. Two processes never share a family, so neither do features.
@@ -161,9 +165,9 @@ class Runner:
 
     def restored(self, dataset: Dataset, method: Method) -> torch.Tensor:
         """A method's pictures as they were written, (B, 3, H, W) in [0, 1]."""
-        return torch.stack([read(self._result(dataset, method, item)) for item in dataset.items])
+        return self._read([self._result(dataset, method, item) for item in dataset.items], dataset.size).cpu()
 
-    def unrounded(self, dataset: Dataset, setting: Setting, count: int) -> torch.Tensor:
+    def unrounded(self, dataset: Dataset, setting: Made, count: int) -> torch.Tensor:
         """Answers to the first pictures before they are rounded to 8 bits, (count, 3, H, W); they are not kept."""
         return torch.stack([picture for _, picture in self._answers(self._batches(dataset.items[:count]), setting)])
 
@@ -192,12 +196,13 @@ class Runner:
             return Scores(values)
         return Scores({WHOLE_SET: values.pop(WHOLE_SET)}, without=values)
 
-    def runtime(self, dataset: Dataset, setting: Setting) -> float:
+    def runtime(self, dataset: Dataset, setting: Made) -> float:
         """Median seconds for one picture, measured once and kept: the machine belongs to the number, the start rule does not.
 
         All processes call this together; the first measures while the others wait.
         """
-        setting = replace(setting, official_start=False)
+        if isinstance(setting, Setting):
+            setting = replace(setting, official_start=False)
         name = _device_name(self.device)
         machine = broadcast_object_list([f"{self._device_type}-{name}-{torch.get_num_threads()}-{self.dtype}"])[0]
         path = self.root / "runtime" / f"{setting.name}-{_short(setting.record())}-{_slug(machine)}.json"
@@ -228,7 +233,7 @@ class Runner:
     def _key(self, dataset: Dataset, method: Method) -> str:
         return f"{method.name}-{_short(self._config(dataset, method))}"
 
-    def _restore(self, dataset: Dataset, setting: Setting) -> None:
+    def _restore(self, dataset: Dataset, setting: Made) -> None:
         """This process's share of the batches that are not complete."""
         folder = self.pictures(dataset, setting)
         mine = self._batches(dataset.items)[self.state.process_index :: self.state.num_processes]
@@ -241,7 +246,7 @@ class Runner:
         for item, picture in self._answers(due, setting):
             images.write(images.to_pil(picture), folder / f"{item.name}.png")
 
-    def _answers(self, batches: list[Sequence[Item]], setting: Setting) -> Iterator[tuple[Item, torch.Tensor]]:
+    def _answers(self, batches: list[Sequence[Item]], setting: Made) -> Iterator[tuple[Item, torch.Tensor]]:
         """The only place where test pictures go through a method: each item with its answer, (3, H, W) in [0, 1]."""
         restore = setting.method(self.device, self.dtype, self.make)
         for batch in self._track(batches, setting.name):

@@ -163,7 +163,7 @@ class Setting:
 
         @torch.inference_mode()
         def estimate(lq: torch.Tensor, generators: list[torch.Generator], made_by: Sequence) -> torch.Tensor:
-            mask = _masks(made_by, lq.shape[-1]).to(**place) if estimator.takes_mask else None
+            mask = masks_of(made_by, lq.shape[-1]).to(**place) if estimator.takes_mask else None
             return estimator(lq.to(**place), mask).float().cpu()
 
         return estimate
@@ -208,7 +208,7 @@ class Setting:
             return None
         match made_by[0]:
             case Mask():
-                return constraints.Masked(_masks(made_by, size), "step", self.agreement.gamma)
+                return constraints.Masked(masks_of(made_by, size), "step", self.agreement.gamma)
             case Grey():
                 return constraints.Grey()
             case BlockMeans(scale):
@@ -216,7 +216,7 @@ class Setting:
         raise ValueError("this setting needs inputs of a known degradation; got others: take another data set.")
 
 
-def _masks(made_by: Sequence[Degradation | Known | None], size: int) -> torch.Tensor:
+def masks_of(made_by: Sequence[Degradation | Known | None], size: int) -> torch.Tensor:
     """(B, 1, size, size), 1 = missing."""
     return torch.cat([mask.paint(size) for mask in made_by])
 
@@ -225,7 +225,7 @@ def _pasted(restored: torch.Tensor, lq: torch.Tensor, made_by: Sequence[Degradat
     """The final composite: the input's own pixels where they are known."""
     if not isinstance(made_by[0], Mask):
         return restored
-    return torch.where(_masks(made_by, lq.shape[-1]) == 1, restored, lq)
+    return torch.where(masks_of(made_by, lq.shape[-1]) == 1, restored, lq)
 
 
 def _digests(setting: Setting) -> dict[str, str]:

@@ -14,7 +14,7 @@ from IPython.display import Image, Markdown, display
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from difface import images, profiles
+from difface import folders, images, profiles
 from difface.degradation import Ranges, cells, degrade, level
 from eval.figures.faces import Faces, noises
 from eval.figures.scores import axis_label

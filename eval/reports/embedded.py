@@ -17,6 +17,7 @@ from eval.run import WHOLE_SET, Runner
 from eval.settings import FolderMethod, Setting, digest
 from eval.tables import statistics
 from eval.tables.data import dataset
+from eval.tables.render import markdown_grid
 
 BATCH = 25
 STARTS = (150, 250, 400)
@@ -141,9 +142,8 @@ def markdown(done: dict[str, Any]) -> str:
         rows = [row for row in by_severity if row["level"] == name]
         distances = [distance for distance in DISTANCES if distance in rows[0]]
         head = ["", "PSNR (dB)", "SSIM", "ID angle (degrees)", *distances]
-        lines = [f"**{name}** (s = {rows[0]['s']:g})", "", f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
-        lines += [f"| {' | '.join(_cells(row, distances))} |" for row in rows]
-        parts.append("\n".join(lines))
+        grid = markdown_grid([head, *(_cells(row, distances) for row in rows)])
+        parts.append(f"**{name}** (s = {rows[0]['s']:g})\n\n{grid}")
     return "\n\n".join([*parts, _sample_lines(done["samples"])])
 
 

@@ -17,6 +17,7 @@ from eval.run import WHOLE_SET, Runner, Scores, read
 from eval.seams import across_border, inside_hole
 from eval.settings import Agreement, FolderMethod, Setting
 from eval.tables.data import known
+from eval.tables.render import markdown_grid
 
 FIRST = 8
 """Faces of each set that are restored again: with a second seed, or to see the result before it is rounded."""
@@ -96,13 +97,13 @@ def report(
 
 def markdown(table: pd.DataFrame) -> str:
     """The findings of `report` as a table, with the reasons for what is missing."""
-    lines = ["| | | measured | target | met |", "| --- | --- | ---: | ---: | --- |"]
+    grid = [["", "", "measured", "target", "met"]]
     for row in table.itertuples():
         bounds = [f"{sign} {value:g}" for sign, value in (("≥", row.least), ("≤", row.most)) if pd.notna(value)]
         value = f"n/a: {row.reason}" if pd.isna(row.value) else f"{row.value:.4g}"
         met = "" if row.met is None or pd.isna(row.met) else "yes" if row.met else "no"
-        lines.append(f"| {row.task} | {row.what} | {value} | {' and '.join(bounds)} | {met} |")
-    return "\n".join(lines) + "\n"
+        grid.append([row.task, row.what, value, " and ".join(bounds), met])
+    return markdown_grid(grid, texts=2) + "\n"
 
 
 def _holes(runner: Runner, faces: Dataset, kind: str, profile: str, steps: int) -> list[Finding]:

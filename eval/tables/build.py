@@ -11,6 +11,7 @@ from difface import profiles
 from eval import paper
 from eval.datasets import Dataset
 from eval.metrics import METRICS
+from eval.rivals import Rival
 from eval.run import WHOLE_SET, Method, Runner, Scores
 from eval.settings import FolderMethod, Setting
 from eval.tables import definitions, statistics
@@ -130,14 +131,14 @@ def _weights(rows: list[Row]) -> str:
     """The networks that the rows ran on, each with the first ten digits of its weights' SHA-256."""
     found: dict[str, str] = {}
     for row in rows:
-        if isinstance(row.method, Setting):
+        if isinstance(row.method, Setting | Rival):
             found |= row.method.record().get("weights", {})
     return "weights " + ", ".join(f"{name} {found[name][:10]}" for name in sorted(found)) if found else ""
 
 
 def _methods(rows: list[Row]) -> list[Method]:
     """Of the rows whose pictures are made or given."""
-    return [row.method for row in rows if isinstance(row.method, Setting | FolderMethod)]
+    return [row.method for row in rows if isinstance(row.method, Setting | Rival | FolderMethod)]
 
 
 def _of_block(row: Row, block: str | None) -> Row:
@@ -196,10 +197,18 @@ def _cell(row: Row, method: Method | None, dataset: Dataset, runner: Runner, nam
         return Cell(reason=row.reason)
     if name in PARAMETERS:
         return _parameters(method, name)
+    if name == definitions.CALLS:
+        return _calls(method)
     if name == RUNTIME:
-        seconds = runner.runtime(dataset, method) if isinstance(method, Setting) else None
+        seconds = runner.runtime(dataset, method) if isinstance(method, Setting | Rival) else None
         return Cell(seconds, None if seconds else f"{name}: measured for methods that run here")
     return _mean(runner.scores(dataset, method, name), name)
+
+
+def _calls(method: Method) -> Cell:
+    if isinstance(method, FolderMethod):
+        return Cell(reason=f"{definitions.CALLS}: known of methods that run here")
+    return Cell(method.calls if isinstance(method, Rival) else len(method.timesteps))
 
 
 def _mean(scores: Scores, name: str) -> Cell:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from difface import inpaint, profiles
-from eval import paper
+from difface.methods import Task
+from eval import paper, rivals
 from eval.metrics import METRICS
 from eval.run import Method
 from eval.settings import Agreement, FolderMethod, Setting
@@ -13,8 +14,18 @@ from eval.settings import Agreement, FolderMethod, Setting
 OFFLINE = ("ID angle", "FD-prior", "KID-prior")
 """Columns beside the paper's own that the files at hand allow offline."""
 
-EXTRA = {"VI": ("PSNR in hole", "FD-prior", "KID-prior"), "XI": ()}
+CALLS = "Calls"
+"""Network calls of the prior for each picture."""
+
+EXTRA = {"VI": ("PSNR in hole", "FD-prior", "KID-prior"), "VII": (CALLS,), "VIII": (CALLS,), "XI": ()}
 """The same in the tables that have others."""
+
+TASKS: dict[str, Task] = {
+    **dict.fromkeys(("III", "IV", "VIII"), "blind"),
+    **dict.fromkeys(("VI", "VII"), "inpainting"),
+    **dict.fromkeys(("X", "XI"), "super-resolution"),
+}
+"""Tables in which other methods stand: what these are asked for."""
 
 KINDS: dict[str, dict[str | None, str]] = {
     "VI": {"Box": "box", "Irregular": "irregular", "Half": "half", "Expand": "expand"},
@@ -63,6 +74,7 @@ class Options:
         steps: of the whole chain, instead of the paper's 250.
         start: N instead of the profile's.
         folders: other methods' pictures.
+        rivals: other methods that run here, see `eval.rivals.chosen`.
         metrics: columns beside those of the table.
     """
 
@@ -70,6 +82,7 @@ class Options:
     steps: int = 250
     start: int | None = None
     folders: tuple[FolderMethod, ...] = ()
+    rivals: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
 
     def setting(self, **changes) -> Setting:
@@ -93,8 +106,8 @@ def columns(number: str, metrics: Sequence[str] = ()) -> list[str]:
         if name not in METRICS:
             raise ValueError(f"the metric '{name}' is unknown; {', '.join(METRICS)} are accepted: choose of these.")
     named = [column.name for column in paper.table(number).columns]
-    extra = EXTRA.get(number, OFFLINE)
-    offline = [name for name in extra if any(column in METRICS for column in named)]
+    scored = any(column in METRICS for column in named)
+    offline = [name for name in EXTRA.get(number, OFFLINE) if scored or name not in METRICS]
     return list(dict.fromkeys([*named, *offline, *metrics]))
 
 
@@ -114,7 +127,7 @@ def rows(number: str, options: Options) -> list[Row]:
     for row in ours:
         if isinstance(row.method, Setting):
             row.method.chain()
-    return [*_peers(number, ours, options.folders), *ours]
+    return [*_peers(number, ours, options), *ours]
 
 
 def shared(rows: Sequence[Row]) -> str:
@@ -219,17 +232,37 @@ def _accelerated(options: Options) -> list[Row]:
     ]
 
 
-def _peers(number: str, ours: list[Row], folders: tuple[FolderMethod, ...]) -> list[Row]:
-    """The paper's other methods, measured where a folder of their pictures is given, and folders of still others."""
-    given = {folder.name.lower(): folder for folder in folders}
-    mine, result = {row.printed for row in ours}, []
-    for printed in paper.table(number).blocks[0].rows:
-        name = printed.method
-        if name in mine:
-            continue
-        reason = f"--methods {name.lower()}=DIR scores the pictures of its own code"
-        result.append(Row(name, given.pop(name.lower(), None), name, reason))
-    return [*result, *(Row(folder.name, folder) for folder in given.values())]
+def _peers(number: str, ours: list[Row], options: Options) -> list[Row]:
+    """The paper's other methods, by a folder of their pictures or as they run here, and still others that are asked for."""
+    folders = {folder.name.lower(): folder for folder in options.folders}
+    task, result = TASKS.get(number), []
+    chosen = {one.key: one for one in rivals.chosen(options.rivals, task, options.profile)} if task else {}
+    mine = {row.printed for row in ours}
+    for name in [row.method for row in paper.table(number).blocks[0].rows if row.method not in mine]:
+        here = rivals.rival(name, task, options.profile) if task else None
+        if name.lower() in folders:
+            result.append(Row(name, folders.pop(name.lower()), name))
+        elif here and chosen.pop(here.key, None):
+            result.append(_running(here, name))
+        else:
+            result.append(Row(name, None, name, _absent(name, here)))
+    result += [_running(one, None) for one in chosen.values()]
+    return [*result, *(Row(folder.name, folder) for folder in folders.values())]
+
+
+def _running(one: rivals.Rival, printed: str | None) -> Row:
+    """The row of a method that runs here, or the reason why its network does not let it."""
+    label = printed if printed and printed.lower() == one.label.lower() else one.label
+    return Row(label, None if one.lacks else one, printed, one.lacks)
+
+
+def _absent(name: str, here: rivals.Rival | None) -> str:
+    """What would give a printed row its numbers."""
+    pictures = f"--methods {name.lower()}=DIR scores the pictures of its own code"
+    if here is None:
+        return pictures
+    remedy = here.lacks or f"--methods {here.key} runs it here, {here.calls:,} network calls a picture"
+    return f"{remedy}; {pictures}"
 
 
 TABLES = {

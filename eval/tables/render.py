@@ -12,8 +12,10 @@ from eval import paper
 from eval.metrics import METRICS
 from eval.tables import statistics
 from eval.tables.build import Block, Cell, Result
+from eval.tables.definitions import CALLS
 
 _DIGITS = {"SSIM": 3, "SSIM (RGB)": 3, "LPIPS": 3, "LPIPS-alex": 3, "LPIPS-squeeze": 3}
+_DIGITS |= {CALLS: 0}
 _DIGITS |= dict.fromkeys(("KID identity", "KID-prior", "KID-F", "KID-G"), 4)
 """Decimals of measured columns; two elsewhere."""
 
@@ -113,10 +115,10 @@ _JACKKNIFE = (
 )
 
 
-def markdown_grid(rows: list[list[str]]) -> str:
-    """Cells as a Markdown table: the first row is the head, the first column is text, the others are numbers."""
+def markdown_grid(rows: list[list[str]], texts: int = 1) -> str:
+    """Cells as a Markdown table: the first row is the head, the first `texts` columns are text, the others numbers."""
     lines = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([lines[0], "| --- |" + " ---: |" * (len(rows[0]) - 1), *lines[1:]])
+    return "\n".join([lines[0], "|" + " --- |" * texts + " ---: |" * (len(rows[0]) - texts), *lines[1:]])
 
 
 def _measured(result: Result, block: Block, marks: Marks) -> list[list[str]]:

@@ -14,7 +14,7 @@ from diffusers import DDIMScheduler
 
 from difface import DifFacePipeline, FaceEstimator, build_scheduler, images, masks, profiles
 from difface.constraints import Masked
-from difface.metrics import METRICS, PSNR
+from difface.metrics import PSNR
 from difface.models.estimator import LAMA_256
 from difface.weights import WeightMissing
 from eval.figures import FIGURES, Faces, default_faces, read_faces, save, write_levels
@@ -23,6 +23,7 @@ from eval.figures import faces as faces_module
 from eval.figures.severity import levels
 from eval.figures.sheet import Sheet
 from eval.figures.style import DPI
+from eval.metrics import METRICS
 from eval.run import Runner
 
 QUICK = {
@@ -189,7 +190,7 @@ def test_figure_7b_has_a_panel_for_lpips_that_says_what_it_lacks(runner, two, tm
     monkeypatch.setenv("DIFFACE_CACHE", str(tmp_path))
     figure, table = FIGURES["7b"](two, runner, steps=10)
     words = [" ".join(text.get_text().split()) for axes in figure.axes for text in axes.texts]
-    assert table.LPIPS.isna().all() and any("LPIPS: vgg16-397923af.pth" in text for text in words)
+    assert table.LPIPS.isna().all() and any("LPIPS: needs vgg16-397923af.pth" in text for text in words)
     assert table.PSNR.notna().all()
 
 

@@ -361,7 +361,8 @@ def test_bad_options_end_in_one_line(tmp_path, faces, capsys) -> None:
     for arguments, said in (
         (["table", "XII"], "table 'XII' is not made here"),
         (["table", "III", "--data", str(tmp_path / "none")], "--data must be sampled, a folder"),
-        (["table", "III", "--methods", "gfpgan"], "--methods must be NAME=DIR"),
+        (["table", "III", "--methods", "telepathy"], "the method 'telepathy' is unknown; all, free, fast, none"),
+        (["table", "III", "--methods", "pulse="], "--methods must be NAME=DIR"),
         (["table", "III", "--data", str(faces), "--steps", "7"], "divide"),
         (["table", "III", "--metrics", "beauty"], "the metric 'beauty' is unknown; PSNR, SSIM"),
     ):
@@ -397,7 +398,8 @@ def test_tables_of_real_photos_on_the_embedded_models(number, tmp_path, faces) -
     few = ["--limit", "2", "--steps", "10", "--device", "cpu", "--metrics", "SSIM (RGB)", "--reference", str(faces)]
     assert main(["table", number, "--data", str(faces), *few, "-o", str(tmp_path / "out")]) == 0
     text = (tmp_path / "out" / f"table_{number}.md").read_text()
-    assert "profile tiny, N = 250, 10 steps, eta 0.5 where a row says nothing else; dtype float32; batch 8; cpu" in text
+    assert "profile tiny, N = 250, 10 steps, eta 0.5 where a row says nothing else; weights swinir " in text
+    assert "; dtype float32; batch 8; cpu; " in text
     assert (
         re.search(r"FD-prior \(\w{10}\) refers to faces; KID-prior \(\w{10}\) refers to faces[.;]", text)
         and "| SSIM (RGB) ↑ |" in text

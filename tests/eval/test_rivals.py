@@ -1,0 +1,74 @@
+"""Other methods in the tables: which run, what makes their rows, and what is said of those that do not."""
+
+import pandas as pd
+import pytest
+import torch
+from PIL import ImageOps
+
+from difface import images, methods
+from difface.masks import MASKS
+from difface.weights import WeightMissing
+from eval import rivals
+from eval.cli import main
+from eval.datasets import generator_of
+from eval.rivals import Rival
+from eval.tables import definitions
+
+
+@pytest.fixture
+def faces(tmp_path, astronaut_face):
+    for name, face in (("a", astronaut_face), ("b", ImageOps.mirror(astronaut_face))):
+        images.write(face, tmp_path / "faces" / f"{name}.png")
+    return tmp_path / "faces"
+
+
+def test_groups_hold_what_can_do_the_task():
+    every = {one.key for one in rivals.chosen(["all"], "inpainting", "tiny")}
+    free = {one.key for one in rivals.chosen(["free"], "inpainting", "tiny")}
+    fast = {one.key for one in rivals.chosen(["fast"], "inpainting", "tiny")}
+    assert every - free == {"lama"} and "ilvr" not in every and "difface" not in every
+    assert {"ddrm", "pigdm", "ddnm", "diffpir"} <= fast < free and not {"repaint", "mcg", "dps"} & fast
+    assert rivals.chosen(["none"], "inpainting", "tiny") == []
+    assert [one.key for one in rivals.chosen(["repaint", "ddrm"], "inpainting", "tiny")] == ["repaint", "ddrm"]
+    with pytest.raises(ValueError, match="'telepathy' is unknown; all, free, fast, none, repaint"):
+        rivals.chosen(["telepathy"], "inpainting", "tiny")
+    with pytest.raises(ValueError, match="ILVR takes"):
+        rivals.chosen(["ilvr"], "inpainting", "tiny")
+
+
+def test_a_row_is_the_method_s_own_call(faces):
+    truth = torch.stack([images.to_tensors(images.read(file))[0] for file in sorted(faces.iterdir())])
+    made_by = [MASKS["box"](generator_of(f"{name} box")) for name in "ab"]
+    mask = torch.cat([one.paint(64) for one in made_by])
+    lq = truth * (1 - mask)
+    found = Rival("ddrm", "inpainting").method("cpu", "float32")(lq, [generator_of(name) for name in "ab"], made_by)
+    method = methods.load("ddrm", "inpainting", "tiny", "cpu")
+    method.set_progress_bar_config(disable=True)
+    own = method.restore(lq, mask=mask, generator=[generator_of(name) for name in "ab"])
+    assert torch.equal(found, own) and not torch.equal(found, truth)
+
+
+def test_printed_rows_run_under_their_printed_name(tmp_path, faces, capsys):
+    given = ["--data", str(faces), "--steps", "20", "--device", "cpu", "-o", str(tmp_path / "out")]
+    assert main(["table", "XI", *given, "--methods", "pigdm,ddrm"]) == 0, capsys.readouterr().err
+    table = pd.read_csv(tmp_path / "out" / "table_XI.csv").set_index("method")
+    assert {"PiGDM", "DDRM", "DifFace"} <= set(table.index) and table.loc[["PiGDM", "DDRM"], "PSNR"].gt(15).all()
+    assert table.loc["PiGDM", "paper PSNR"] > 0 and pd.isna(table.loc["DDRM", "paper PSNR"])
+
+
+def test_what_does_not_run_says_what_would_give_its_numbers(tmp_path, monkeypatch):
+    monkeypatch.setenv("DIFFACE_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("DIFFACE_CACHE", str(tmp_path))
+    rivals._calls.cache_clear()
+    reasons = {row.label: row.reason for row in definitions.rows("VI", definitions.Options(rivals=("ddrm", "lama")))}
+    assert reasons["DDRM"] is None and "big-lama.pt" in reasons["LaMa"]
+    assert "--methods repaint runs it here, 2,410 network calls" in reasons["RePaint"]
+    assert reasons["DSI"] == "--methods dsi=DIR scores the pictures of its own code"
+    with pytest.raises(WeightMissing):
+        Rival("lama", "inpainting").method("cpu", "float32")
+
+
+def test_tables_of_our_own_settings_take_no_rivals():
+    for number in ("I", "II", "IX"):
+        rows = definitions.rows(number, definitions.Options(rivals=("fast",)))
+        assert not [row for row in rows if isinstance(row.method, Rival)]
