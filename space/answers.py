@@ -25,50 +25,24 @@ def tab(profile: profiles.Profile, examples: Path) -> None:
         with gr.Column(min_width=300):
             face = widgets.picture("A face", examples, "answers-face")
             aligned = widgets.aligned()
-            run, cancel = widgets.buttons("Make answers", "answer")
+            pressed = widgets.buttons("Make answers", "answer")
             count = widgets.slider(2, MOST, 4, step=1, label="Answers", precision=0)
             start = widgets.start(profile.begin_index)
             with gr.Accordion("Advanced", open=False):
                 seed = widgets.seed()
         with gr.Column(min_width=300):
             outputs = _outputs()
-    answered = run.click(
-        answerer(profile.name),
-        [face, aligned, count, start, seed],
-        outputs,
-        api_name="answers",
-        api_description="Answers k = 0, 1, ... have seed + k; the map is the standard deviation over them at every pixel.",
-        show_progress_on=outputs[0],
-        scroll_to_output=True,
-        **shared.QUEUE,
-    )
-    widgets.after(answered, cancel, outputs[1])
+    what = "Answers k = 0, 1, ... have seed + k; the map is the standard deviation over them at every pixel."
+    given = [face, aligned, count, start, seed]
+    widgets.on_press(pressed, answerer(profile.name), given, outputs, "answers", what)
 
 
 def _outputs() -> list[gr.components.Component]:
     """The map over the first answer, what it means, and all answers."""
-    certainty_map = gr.ImageSlider(
-        label="Certainty map",
-        format="png",
-        interactive=False,
-        max_height=shared.SHOWN,
-        buttons=["fullscreen"],
-        elem_id="map",
-    )
+    certainty_map = widgets.comparison("map", "Certainty map")
     gr.HTML(_legend(), padding=False)
     status = widgets.status("certainty")
-    gallery = gr.Gallery(
-        label="Answers",
-        format="png",
-        columns=4,
-        height="auto",
-        object_fit="contain",
-        interactive=False,
-        elem_id="answers",
-        elem_classes="gallery",
-        buttons=["fullscreen", "download"],
-    )
-    return [certainty_map, status, gallery]
+    return [certainty_map, status, widgets.gallery("Answers", 4, "answers")]
 
 
 def _legend() -> str:

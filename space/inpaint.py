@@ -55,10 +55,19 @@ def tab(profile: profiles.Profile, examples: Path) -> None:
             aligned = widgets.aligned()
             canvas = _canvas()
             kind = gr.Radio(KINDS, label="Or a mask at a click", elem_id="inpaint-kind")
-            run, cancel = widgets.buttons("Fill in", "inpaint")
+            pressed = widgets.buttons("Fill in", "inpaint")
             mask_seed, settings = _advanced()
         with gr.Column(min_width=300):
-            outputs, download = _outputs()
+            outputs = _outputs()
+    _prepare_canvas(size, canvas, face, aligned, kind, mask_seed)
+    what = "Fill the missing parts of a face: those that are white in a layer of `painted`."
+    widgets.on_press(pressed, inpainter(name), [face, aligned, canvas, *settings], outputs, "inpaint", what)
+
+
+def _prepare_canvas(
+    size: int, canvas: gr.ImageEditor, face: gr.Image, aligned: gr.Checkbox, kind: gr.Radio, mask_seed: gr.Number
+) -> None:
+    """A new face comes on the canvas, a kind of mask is painted on it."""
     gr.on(
         [face.change, aligned.input],
         blank(size),
@@ -79,17 +88,6 @@ def tab(profile: profiles.Profile, examples: Path) -> None:
         show_progress_on=canvas,
         **shared.QUEUE,
     )
-    filled = run.click(
-        inpainter(name),
-        [face, aligned, canvas, *settings],
-        outputs,
-        api_name="inpaint",
-        api_description="Fill the missing parts of a face: those that are white in a layer of `painted`.",
-        show_progress_on=outputs[0],
-        scroll_to_output=True,
-        **shared.QUEUE,
-    )
-    widgets.after(filled, cancel, outputs[2], download)
 
 
 def load(profile: profiles.Profile) -> None:
@@ -161,27 +159,11 @@ def _advanced() -> tuple[gr.Number, list[gr.components.Component]]:
     return mask_seed, [rule, gamma, start, steps, eta, composite, seed]
 
 
-def _outputs() -> tuple[list[gr.components.Component], gr.DownloadButton]:
-    """What a request shows, in the order in which `inpaint` returns it, and the last of them."""
-    pair = gr.ImageSlider(
-        label="Before and after",
-        format="png",
-        interactive=False,
-        max_height=shared.SHOWN,
-        buttons=["fullscreen"],
-        elem_id="inpaint-result",
-    )
-    status = widgets.status("inpaint-summary")
-    download = gr.DownloadButton("Download (PNG)", interactive=False, elem_id="inpaint-download")
-    estimate = gr.Image(
-        label="Estimate f(y)",
-        format="png",
-        interactive=False,
-        buttons=[],
-        height=280,
-        elem_id="inpaint-estimate",
-    )
-    return [pair, estimate, status, download], download
+def _outputs() -> list[gr.components.Component]:
+    """What a request shows, in the order in which `inpaint` returns it."""
+    pair, status = widgets.comparison("inpaint-result"), widgets.status("inpaint-summary")
+    download = widgets.download("inpaint-download")
+    return [pair, widgets.shown("Estimate f(y)", "inpaint-estimate", height=280), status, download]
 
 
 def blank(size: int) -> Callable:
@@ -352,7 +334,7 @@ def inpainter(profile: str) -> Callable:
                 now = images.to_pil(images.unfit_square(tone.back(step.x0_hat[0]), crop.height, crop.width))
                 return (before, _enlarged(now)), None, widgets.under_way("Filling in", step), None
 
-            run = running.Run(lambda report: running.within_memory(lambda device, _: attempt(report, device)))
+            run = running.run_of(attempt)
             yield from run.steps(view)
             output, notes = run.result()
             done = [*dict.fromkeys(picture.info["notes"] + output.info["notes"])]

@@ -48,23 +48,13 @@ def tab(profile: profiles.Profile) -> None:
             face = widgets.picture("A clean face (optional)", shared.EXAMPLES / "none", "paper-face", height=240)
             aligned = widgets.aligned()
             number = gr.Dropdown(FIGURES, value="5", label="Figure", elem_id="figure-number")
-            run, cancel = widgets.buttons("Draw", "draw")
+            pressed = widgets.buttons("Draw", "draw")
         with gr.Column(min_width=300, scale=2):
-            drawn = gr.Image(
-                label="Figure", format="png", interactive=False, buttons=["fullscreen", "download"], elem_id="figure"
-            )
+            drawn = widgets.shown("Figure", "figure", ["fullscreen", "download"])
             status = widgets.status("figure-status")
             files = gr.File(label="As PDF, PNG and CSV", file_count="multiple", interactive=False)
-    done = run.click(
-        drawer(profile.name),
-        [number, face, aligned],
-        [drawn, files, status],
-        api_name="figure",
-        api_description="A figure of the paper, drawn from a clean face, and its files.",
-        show_progress_on=drawn,
-        **shared.QUEUE,
-    )
-    widgets.after(done, cancel, status)
+    what = "A figure of the paper, drawn from a clean face, and its files."
+    widgets.on_press(pressed, drawer(profile.name), [number, face, aligned], [drawn, files, status], "figure", what)
     gr.Markdown("**Tables I to XI**: what the paper prints, and beside it what was measured here, where it was.")
     table = gr.Dropdown(TABLES, value="I", label="Table", elem_id="table-number")
     shown = gr.HTML(table_html("I"), elem_id="table", padding=False)
@@ -81,10 +71,7 @@ def drawer(profile: str) -> Callable:
             yield None, None, widgets.under_way("Drawing")
             faces = _faces(face, aligned, profiles.profile(profile).size)
 
-            def work(report: Callable) -> tuple[list[Path], list[str]]:
-                return running.within_memory(lambda device, _: _draw(number, faces, profile, device, report))
-
-            run = running.Run(work)
+            run = running.run_of(lambda report, device: _draw(number, faces, profile, device, report))
             yield from run.steps(lambda step: (None, None, widgets.under_way(f"{step.done} network calls made")))
             (pdf, png, csv), notes = run.result()
             yield str(png), [str(pdf), str(png), str(csv)], widgets.note("Drawn.", *notes)

@@ -30,83 +30,63 @@ def tab(profile: profiles.Profile, examples: Path, single: Tab, tabs: gr.Tabs) -
             photo = widgets.picture("A photo", examples, "photo")
             numbers = gr.CheckboxGroup([], label="Faces to restore", type="value", elem_id="photo-faces")
             as_face = gr.Button("Restore it as one aligned face instead", visible=False, elem_id="photo-as-face")
-            run, cancel = widgets.buttons("Restore", "photo-restore")
-            scale = gr.Radio([("Same size", 1), ("Twice the size", 2)], value=1, label="Size of the result")
-            start = widgets.start(profile.begin_index)
-            large = gr.Checkbox(
-                False,
-                label="Large faces too",
-                info=f"Faces of more than {LARGEST * profile.size:.0f} pixels come back softer than they were.",
-                elem_id="photo-large",
-            )
-            with gr.Accordion("Advanced", open=False):
-                seed = widgets.seed()
+            pressed = widgets.buttons("Restore", "photo-restore")
+            scale, start, large, seed = _settings(profile)
         with gr.Column(min_width=300):
-            boxes = gr.Image(
-                label="Faces found", format="png", interactive=False, buttons=["fullscreen"], elem_id="photo-boxes"
-            )
-            outputs, download = _outputs()
-    # Before the faces are looked for, which may have to wait: until then those of the last photo would be on offer.
-    photo.change(
-        lambda: (gr.update(choices=[], value=[]), "", None, gr.update(visible=False)),
-        None,
-        [numbers, outputs[1], found, as_face],
-        api_name="forget_faces",
-        api_visibility="private",
-        queue=False,
-        show_progress="hidden",
-    )
-    photo.change(
-        finder(profile.size),
-        [photo, large],
-        [boxes, numbers, outputs[1], found, as_face],
-        api_name="find_faces",
-        api_description="The faces of a photo, numbered.",
-        show_progress_on=boxes,
-        **shared.QUEUE,
-    )
-    large.input(
-        tick_large,
-        [numbers, large, found],
-        numbers,
-        api_name="tick_large",
-        api_visibility="private",
-        queue=False,
-        show_progress="hidden",
-    )
-    restored = run.click(
-        photo_restorer(profile.name),
-        [photo, numbers, scale, start, large, seed, found],
-        outputs,
-        api_name="restore_photo",
-        api_description="Restore faces of a photo, by the numbers of /find_faces; all of them if that was not called before.",
-        show_progress_on=outputs[0],
-        scroll_to_output=True,
-        **shared.QUEUE,
-    )
-    widgets.after(restored, cancel, outputs[1], download)
+            boxes = widgets.shown("Faces found", "photo-boxes", ["fullscreen"])
+            outputs = [
+                widgets.comparison("photo-result", height=640),
+                widgets.status("photo-summary"),
+                widgets.download("photo-download"),
+            ]
+    _find_on_change(photo, large, profile.size, boxes, [numbers, outputs[1], found, as_face])
+    large.input(tick_large, [numbers, large, found], numbers, api_name="tick_large", **widgets.PRIVATE)
+    what = "Restore faces of a photo, by the numbers of /find_faces; all of them if that was not called before."
+    given = [photo, numbers, scale, start, large, seed, found]
+    widgets.on_press(pressed, photo_restorer(profile.name), given, outputs, "restore_photo", what)
     as_face.click(
         lambda photo: (photo, True, gr.Tabs(selected="restore")),
         photo,
         [single.face, single.aligned, tabs],
         api_name="as_one_face",
-        api_visibility="private",
-        queue=False,
+        **widgets.PRIVATE,
     )
 
 
-def _outputs() -> tuple[list[gr.components.Component], gr.DownloadButton]:
-    pair = gr.ImageSlider(
-        label="Before and after",
-        format="png",
-        interactive=False,
-        max_height=640,
-        buttons=["fullscreen"],
-        elem_id="photo-result",
+def _settings(profile: profiles.Profile) -> tuple[gr.Radio, gr.Slider, gr.Checkbox, gr.Number]:
+    """How faces are restored: scale, N, large ones too, seed."""
+    scale = gr.Radio([("Same size", 1), ("Twice the size", 2)], value=1, label="Size of the result")
+    start = widgets.start(profile.begin_index)
+    large = gr.Checkbox(
+        False,
+        label="Large faces too",
+        info=f"Faces of more than {LARGEST * profile.size:.0f} pixels come back softer than they were.",
+        elem_id="photo-large",
     )
-    status = widgets.status("photo-summary")
-    download = gr.DownloadButton("Download (PNG)", interactive=False, elem_id="photo-download")
-    return [pair, status, download], download
+    with gr.Accordion("Advanced", open=False):
+        seed = widgets.seed()
+    return scale, start, large, seed
+
+
+def _find_on_change(photo: gr.Image, large: gr.Checkbox, size: int, boxes: gr.Image, told: list) -> None:
+    """Find the faces of a new photo; `told` are the fields that speak of them."""
+    # Before the faces are looked for, which may have to wait: until then those of the last photo would be on offer.
+    photo.change(
+        lambda: (gr.update(choices=[], value=[]), "", None, gr.update(visible=False)),
+        None,
+        told,
+        api_name="forget_faces",
+        **widgets.PRIVATE,
+    )
+    photo.change(
+        finder(size),
+        [photo, large],
+        [boxes, *told],
+        api_name="find_faces",
+        api_description="The faces of a photo, numbered.",
+        show_progress_on=boxes,
+        **shared.QUEUE,
+    )
 
 
 def finder(size: int) -> Callable:

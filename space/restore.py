@@ -38,22 +38,14 @@ def tab(profile: profiles.Profile, examples: Path) -> Tab:
         with gr.Column(min_width=300):
             face = widgets.picture("A face", examples, "face")
             aligned = widgets.aligned()
-            run, cancel = widgets.buttons("Restore", "restore")
+            pressed = widgets.buttons("Restore", "restore")
             start = widgets.start(profile.begin_index)
             advanced = _advanced(profile)
         with gr.Column(min_width=300):
-            outputs, download = _outputs()
-    restored = run.click(
-        restorer(profile.name),
-        [face, aligned, start, *advanced],
-        outputs,
-        api_name="restore",
-        api_description="Restore one face. `eta` and `steps` are for the sampler ddim, `calls` for the others.",
-        show_progress_on=outputs[0],
-        scroll_to_output=True,
-        **shared.QUEUE,
-    )
-    widgets.after(restored, cancel, outputs[3], download)
+            outputs = _outputs()
+    what = "Restore one face. `eta` and `steps` are for the sampler ddim, `calls` for the others."
+    given = [face, aligned, start, *advanced]
+    widgets.on_press(pressed, restorer(profile.name), given, outputs, "restore", what)
     return Tab(face, aligned)
 
 
@@ -79,15 +71,7 @@ def _advanced(profile: profiles.Profile) -> list[gr.components.Component]:
             list(profile.estimators), label="Estimator", info="The network that makes the rough estimate."
         )
         seed = widgets.seed()
-    scheduler.change(
-        _fit_fields,
-        scheduler,
-        [of_solvers, of_ddim, eta],
-        api_name="fit_fields",
-        api_visibility="private",
-        queue=False,
-        show_progress="hidden",
-    )
+    scheduler.change(_fit_fields, scheduler, [of_solvers, of_ddim, eta], api_name="fit_fields", **widgets.PRIVATE)
     return [scheduler, calls, steps, eta, estimator, seed]
 
 
@@ -97,36 +81,13 @@ def _fit_fields(scheduler: str) -> tuple[dict, dict, float]:
     return gr.update(visible=not is_ddim), gr.update(visible=is_ddim), DEFAULT_ETA
 
 
-def _outputs() -> tuple[list[gr.components.Component], gr.DownloadButton]:
-    """What a request shows, in the order in which `restore` returns it, and the last of them."""
-    pair = gr.ImageSlider(
-        label="Before and after",
-        format="png",
-        interactive=False,
-        max_height=shared.SHOWN,
-        buttons=["fullscreen"],
-        elem_id="result",
-    )
-    status = widgets.status("summary")
-    download = gr.DownloadButton("Download (PNG)", interactive=False, elem_id="download")
+def _outputs() -> list[gr.components.Component]:
+    """What a request shows, in the order in which `restore` returns it."""
+    pair, status, download = widgets.comparison("result"), widgets.status("summary"), widgets.download("download")
     with gr.Row(elem_classes="pair"):
-        seen = gr.Image(
-            label="As the model saw it",
-            format="png",
-            interactive=False,
-            buttons=[],
-            elem_id="seen",
-            min_width=140,
-        )
-        estimate = gr.Image(
-            label="Estimate f(y)",
-            format="png",
-            interactive=False,
-            buttons=[],
-            elem_id="estimate",
-            min_width=140,
-        )
-    return [pair, seen, estimate, status, download], download
+        seen = widgets.shown("As the model saw it", "seen", min_width=140)
+        estimate = widgets.shown("Estimate f(y)", "estimate", min_width=140)
+    return [pair, seen, estimate, status, download]
 
 
 def restorer(profile: str) -> Callable:
@@ -166,28 +127,19 @@ def restorer(profile: str) -> Callable:
                 bar = widgets.under_way("Drawing the details", step)
                 return (before, shared.enlarged(tone.back(step.x0_hat[0]))), pixels, None, bar, None
 
-            run = running.Run(
-                lambda report: running.within_memory(lambda device, _: attempt(report, device)),
-            )
+            run = running.run_of(attempt)
             began = time.perf_counter()
             yield from run.steps(view)
             output, notes = run.result()
             seconds = time.perf_counter() - began
-            restored = output.images[0]
-            result = images.to_pil(images.unfit_square(restored, *full.shape[-2:]))  # at its size in the upload
+            result = images.to_pil(images.unfit_square(output.images[0], *full.shape[-2:]))  # its size in the upload
             done = picture.info["notes"] + tone.notes
             info = output.info | {"sampler": scheduler, "estimator": estimator, "notes": done}
             file = shared.save(result, face, info, profile, seed, picture=picture)
-            summary = widgets.note(
-                note, *shared.said(done), *notes, _summary(total, start, pipeline.size, seconds, seed, result)
-            )
-            yield (
-                (before, shared.enlarged(restored)),
-                pixels,
-                shared.enlarged(output.estimates[0]),
-                summary,
-                file,
-            )
+            summary = _summary(total, start, pipeline.size, seconds, seed, result)
+            text = widgets.note(note, *shared.said(done), *notes, summary)
+            pair = before, shared.enlarged(output.images[0])
+            yield pair, pixels, shared.enlarged(output.estimates[0]), text, file
 
     return restore
 

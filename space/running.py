@@ -111,6 +111,15 @@ class Run(Generic[T]):
         return step
 
 
+def run_of(attempt: Callable[[Callable[..., None], str], T]) -> Run[tuple[T, list[str]]]:
+    """A run of one piece of work, on the CPU where memory runs out; its result is `within_memory`'s.
+
+    Args:
+        attempt: called with `report`, as for `Run`, and the device.
+    """
+    return Run(lambda report: within_memory(lambda device, _: attempt(report, device)))
+
+
 def follower(report: Callable[..., None], total: int, before: int = 0) -> dict:
     """Arguments of a pipeline call that report its steps.
 

@@ -1,17 +1,19 @@
 """Parts that several tabs have: a picture to choose, the sliders, what a run shows, and Cancel."""
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import gradio as gr
 
 from space.running import Step
-from space.shared import MAX_SEED
+from space.shared import MAX_SEED, QUEUE, SHOWN
 
 MIN_START = 60
 """Smallest N on the page: every other field's values fit below it."""
 SOURCES = ["upload", "webcam", "clipboard"]
+PRIVATE = dict(api_visibility="private", queue=False, show_progress="hidden")
+"""Of events that only arrange the page: done at once, and no part of its API."""
 
 
 def picture(label: str, examples: Path, elem_id: str, height: int = 320) -> gr.Image:
@@ -53,9 +55,7 @@ def picture(label: str, examples: Path, elem_id: str, height: int = 320) -> gr.I
             dataset,
             face,
             api_name=f"{elem_id}_example",
-            api_visibility="private",
-            queue=False,
-            show_progress="hidden",
+            **PRIVATE,
         )
     return face
 
@@ -121,6 +121,38 @@ def buttons(text: str, elem_id: str) -> tuple[gr.Button, gr.Button]:
     return run, cancel
 
 
+def comparison(elem_id: str, label: str = "Before and after", height: int = SHOWN) -> gr.ImageSlider:
+    """Two pictures under a slider."""
+    return gr.ImageSlider(
+        label=label, format="png", interactive=False, max_height=height, buttons=["fullscreen"], elem_id=elem_id
+    )
+
+
+def shown(label: str, elem_id: str, buttons: Sequence[str] = (), **options) -> gr.Image:
+    """A picture to look at; `options` as for `gr.Image`."""
+    return gr.Image(label=label, format="png", interactive=False, buttons=[*buttons], elem_id=elem_id, **options)
+
+
+def gallery(label: str, columns: int, elem_id: str) -> gr.Gallery:
+    """Pictures side by side."""
+    return gr.Gallery(
+        label=label,
+        format="png",
+        columns=columns,
+        height="auto",
+        object_fit="contain",
+        interactive=False,
+        elem_id=elem_id,
+        elem_classes="gallery",
+        buttons=["fullscreen", "download"],
+    )
+
+
+def download(elem_id: str) -> gr.DownloadButton:
+    """What fetches the result, once there is one."""
+    return gr.DownloadButton("Download (PNG)", interactive=False, elem_id=elem_id)
+
+
 def status(elem_id: str) -> gr.HTML:
     """Where a run says how far it is and what came out."""
     return gr.HTML(elem_id=elem_id, elem_classes="status", padding=False)
@@ -141,29 +173,34 @@ def under_way(what: str, step: Step | None = None) -> str:
     return f"<div>{bar}<p>{text}: {step.done} of {step.total}, {left}</p></div>"
 
 
-def after(run: gr.events.Dependency, cancel: gr.Button, shown: gr.HTML, download: gr.DownloadButton | None = None):
-    """What follows a run: the file can be fetched, a failure or Cancel leaves no progress bar behind.
+def on_press(
+    pressed: tuple[gr.Button, gr.Button],
+    function: Callable,
+    inputs: list,
+    outputs: list,
+    name: str,
+    what: str,
+) -> None:
+    """Run a function at a button; Cancel and a failure leave no progress bar behind, and success lets its file be fetched.
 
     Args:
-        run: the event.
-        cancel: its button.
-        shown: its `status`.
-        download: enabled by success, and not after a failure or Cancel, which leave no file.
+        pressed: of `buttons`.
+        function: yields what the outputs show.
+        inputs: its arguments, components.
+        outputs: the first is scrolled to; one is a `status`; a `download`, if there is one, is fetched from after success only.
+        name, what: of the function in the API.
     """
-    name = run["api_name"]
-    quiet = dict(api_visibility="private", queue=False, show_progress="hidden")
-    if download is not None:
-        run.success(lambda: gr.update(interactive=True), None, download, api_name=f"{name}_enable", **quiet)
-    ended = [shown, download] if download is not None else [shown]
-    run.failure(_no_bar("Nothing was made.", len(ended)), shown, ended, api_name=f"{name}_failed", **quiet)
-    cancel.click(
-        _no_bar("Cancelled; what is shown is unfinished.", len(ended)),
-        shown,
-        ended,
-        cancels=run,
-        api_name=f"{name}_cancel",
-        **quiet,
-    )
+    run, cancel = pressed
+    texts = dict(api_name=name, api_description=what)
+    going = run.click(function, inputs, outputs, show_progress_on=outputs[0], scroll_to_output=True, **texts, **QUEUE)
+    (bar,) = (one for one in outputs if isinstance(one, gr.HTML))
+    file = [one for one in outputs if isinstance(one, gr.DownloadButton)]
+    if file:
+        going.success(lambda: gr.update(interactive=True), None, file, api_name=f"{name}_enable", **PRIVATE)
+    ended = [bar, *file]
+    going.failure(_no_bar("Nothing was made.", len(ended)), bar, ended, api_name=f"{name}_failed", **PRIVATE)
+    unfinished = _no_bar("Cancelled; what is shown is unfinished.", len(ended))
+    cancel.click(unfinished, bar, ended, cancels=going, api_name=f"{name}_cancel", **PRIVATE)
 
 
 def _no_bar(text: str, outputs: int) -> Callable[[str | None], list]:

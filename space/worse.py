@@ -47,28 +47,11 @@ def tab(profile: profiles.Profile) -> None:
             settings = _sliders(Ranges.nearest(profile.size))
             seed = widgets.seed()
         with gr.Column(min_width=300):
-            worse = gr.Image(
-                label="Made worse, y",
-                format="png",
-                interactive=False,
-                height=320,
-                buttons=["fullscreen"],
-                elem_id="worse",
-            )
+            worse = widgets.shown("Made worse, y", "worse", ["fullscreen"], height=320)
             start = widgets.start(profile.begin_index)
-            run, cancel = widgets.buttons("Restore it", "restore-worse")
+            pressed = widgets.buttons("Restore it", "restore-worse")
             status = widgets.status("worse-summary")
-            gallery = gr.Gallery(
-                label="Truth, input, estimate, DifFace",
-                format="png",
-                columns=2,
-                height="auto",
-                object_fit="contain",
-                interactive=False,
-                elem_id="worse-answers",
-                elem_classes="gallery",
-                buttons=["fullscreen", "download"],
-            )
+            gallery = widgets.gallery("Truth, input, estimate, DifFace", 2, "worse-answers")
             scores = gr.Dataframe(
                 headers=["", "PSNR (dB)", "SSIM"], label="Scores against the truth", interactive=False, elem_id="scores"
             )
@@ -84,17 +67,9 @@ def tab(profile: profiles.Profile) -> None:
         show_progress="hidden",
         **PREVIEW,
     )
-    restored = run.click(
-        worse_restorer(profile.name),
-        [*given, start],
-        [gallery, scores, status],
-        api_name="restore_worse",
-        api_description="Degrade a clean face by Eq. 17, restore it, and score the input, the estimate and the answer.",
-        show_progress_on=gallery,
-        scroll_to_output=True,
-        **shared.QUEUE,
-    )
-    widgets.after(restored, cancel, status)
+    what = "Degrade a clean face by Eq. 17, restore it, and score the input, the estimate and the answer."
+    outputs = [gallery, scores, status]
+    widgets.on_press(pressed, worse_restorer(profile.name), [*given, start], outputs, "restore_worse", what)
     astronaut.click(lambda: _astronaut(profile.size), None, face, api_name="astronaut", **shared.QUEUE)
     invent.click(inventor(profile.name), seed, face, api_name="invent", **shared.QUEUE)
 
@@ -166,7 +141,7 @@ def worse_restorer(profile: str) -> Callable:
                 follow = running.follower(report, FAST_CALLS)
                 return pipeline(lq, generator=shared.generators(int(seed)), output_type="pt", **follow)
 
-            run = running.Run(lambda report: running.within_memory(lambda device, _: attempt(report, device)))
+            run = running.run_of(attempt)
             yield from run.steps(lambda step: ([], None, widgets.under_way("Drawing the details", step)))
             output, notes = run.result()
             compared = dict(zip(PICTURES, [truth, lq, output.estimates[0], output.images[0]], strict=True))
