@@ -91,7 +91,7 @@ def sentence(values: torch.Tensor, count: int) -> str:
         count: how many answers it rests on.
     """
     by_region = regions(values)
-    most, least = max(by_region, key=by_region.get), min(by_region, key=by_region.get)
+    most, least = max(by_region, key=by_region.__getitem__), min(by_region, key=by_region.__getitem__)
     return (
         f"The {count} answers all fit the photo, yet they differ by ±{_levels(values.mean())} of 255 grey levels on average: "
         f"most in {most} (±{_levels(by_region[most])}), least in {least} (±{_levels(by_region[least])}). Where the map is "

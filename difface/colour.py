@@ -47,6 +47,7 @@ def to_srgb(image: Image.Image) -> tuple[Image.Image, str | None]:
         converted = ImageCms.applyTransform(image.convert(mode), transform)
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return image, "with a colour profile that is broken: its colours were taken for sRGB"
+    assert converted is not None, "only a transform in place returns nothing"
     if image.has_transparency_data:
         converted.putalpha(image.convert("RGBA").getchannel("A"))
     return converted, f"in the colours of {name}: converted to sRGB"

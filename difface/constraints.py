@@ -68,6 +68,8 @@ class Masked(Constraint):
         ValueError: a mask that is not binary or of another shape, an unknown rule, gamma outside its range.
     """
 
+    mask: torch.Tensor
+
     def __init__(self, mask: torch.Tensor, rule: Literal["step", "closed"] = "step", gamma: float | None = None):
         if mask.ndim != 4 or mask.shape[1] != 1:
             raise ValueError(f"`mask` must be (B, 1, H, W); got {tuple(mask.shape)}. Use `mask[None, None]` on (H, W).")

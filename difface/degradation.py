@@ -60,8 +60,8 @@ class Degradation:
         for name, most in (("sigma_x", math.inf), ("sigma_y", math.inf), ("noise", 255)):
             value = getattr(self, name)
             if not (math.isfinite(value) and 0 <= value <= most):
-                most = "more" if most == math.inf else f"up to {most}"
-                raise ValueError(f"`{name}` must be 0 or {most} (0 switches it off); got {value}.")
+                accepted = "more" if most == math.inf else f"up to {most}"
+                raise ValueError(f"`{name}` must be 0 or {accepted} (0 switches it off); got {value}.")
         if not math.isfinite(self.theta):
             raise ValueError(f"`theta` must be an angle in radians; got {self.theta}.")
         if type(self.jpeg_quality) is not int or not 1 <= self.jpeg_quality <= 100:
@@ -280,7 +280,9 @@ def _jpeg(image: np.ndarray, quality: int) -> np.ndarray:
     """(h, w, 3) RGB in [0, 1] -> what is left of it after JPEG at `quality`, in k / 255."""
     levels = np.rint(image[..., ::-1] * 255).astype(np.uint8)  # the encoder takes BGR
     _, code = cv2.imencode(".jpg", levels, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return cv2.imdecode(code, cv2.IMREAD_COLOR)[..., ::-1].astype(np.float32) / 255
+    decoded = cv2.imdecode(code, cv2.IMREAD_COLOR)
+    assert decoded is not None, "a JPEG of ours is one"
+    return decoded[..., ::-1].astype(np.float32) / 255
 
 
 def _degrade(image: np.ndarray, degradation: Degradation, generator: torch.Generator | None) -> np.ndarray:

@@ -59,7 +59,8 @@ def kept(image: Image.Image) -> dict:
 def _resolution(exif: Image.Exif) -> tuple[float, float]:
     """Dots per inch that EXIF states; nan where it does not."""
     per_inch = {2: 1, 3: 2.54}.get(exif.get(_Base.ResolutionUnit, 2), math.nan)
-    return tuple(float(exif.get(tag, math.nan)) * per_inch for tag in (_Base.XResolution, _Base.YResolution))
+    x, y = (float(exif.get(tag, math.nan)) * per_inch for tag in (_Base.XResolution, _Base.YResolution))
+    return x, y
 
 
 def restored_text(info: dict, profile: str, seed: int, comment: str = RESTORED) -> dict[str, str]:
@@ -90,7 +91,8 @@ def saving(kind: str, text: dict[str, str], going_on: dict) -> dict:
             entries.add_itxt(key, value)
         return {"format": "PNG", "pnginfo": entries, "icc_profile": SRGB} | going_on
     exif = Image.Exif()
-    exif.load(going_on.get("exif"))
+    if "exif" in going_on:
+        exif.load(going_on["exif"])
     if text:
         exif[_Base.ImageDescription] = text.get("Comment", "")
         exif.get_ifd(_Exif)[_Base.UserComment] = b"UNICODE\0" + json.dumps(text).encode("utf-16-le")

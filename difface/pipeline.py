@@ -113,9 +113,9 @@ class DifFacePipeline(DiffusionPipeline):
         step_noise: torch.Tensor | None = None,
         output_type: str = "pil",
         return_dict: bool = True,
-        callback_on_step_end: Callable[["DifFacePipeline", int, int, dict], dict] | None = None,
+        callback_on_step_end: Callable[["DifFacePipeline", int, int, dict], dict | None] | None = None,
         callback_on_step_end_tensor_inputs: list[str] = ["sample"],  # noqa: B006 (as in diffusers)
-    ) -> DifFaceOutput | tuple:
+    ) -> DifFaceOutput | Any:
         """Restore aligned faces (Alg. 1).
 
         Args:
@@ -212,7 +212,7 @@ class DifFacePipeline(DiffusionPipeline):
         eta: float = 1.0,
         generator: Generators = None,
         output_type: str = "pil",
-        callback_on_step_end: Callable[["DifFacePipeline", int, int, dict], dict] | None = None,
+        callback_on_step_end: Callable[["DifFacePipeline", int, int, dict], dict | None] | None = None,
     ) -> DifFaceOutput:
         """Draw faces from the prior alone, from pure noise down the whole chain.
 
@@ -356,7 +356,7 @@ class DifFacePipeline(DiffusionPipeline):
         return steps.info() | made | {"dtype": str(self.unet.dtype).removeprefix("torch."), "size": self.size}
 
 
-def _check_output(output_type: str, sizes: Collection[tuple[int, int]] = ()) -> None:
+def _check_output(output_type: str, sizes: Collection[tuple[int, ...]] = ()) -> None:
     """`sizes`: those of the inputs, all different."""
     if output_type not in ("pil", "pt", "np"):
         raise ValueError(f"`output_type` must be 'pil', 'pt' or 'np'; got {output_type!r}.")

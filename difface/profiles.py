@@ -144,7 +144,7 @@ def _saved(folder: Path) -> Profile:
             f"the folder {folder} is no profile, for it holds no {broken[0]} of a DifFacePipeline; one that "
             "`python -m difface assemble PRIOR ESTIMATOR -o DIR` or `save_pretrained` wrote is accepted: make one."
         )
-    found = {estimator["architecture"]: partial(Path, folder, "estimator")} if has_estimator else {}
+    found: dict[str, Source] = {estimator["architecture"]: partial(Path, folder, "estimator")} if has_estimator else {}
     takes_mask = estimator.get("architecture") == "lama"
     return Profile(
         name=str(folder),

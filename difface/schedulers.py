@@ -43,9 +43,10 @@ def build_scheduler(name: str) -> SchedulerMixin:
     return SCHEDULERS[name]()
 
 
-_CLIPPED = {"thresholding": [True], "sample_max_value": [1]}
-_EVEN = {"use_karras_sigmas": [False], "use_beta_sigmas": [False], "use_flow_sigmas": [False]}
-_NEEDED = {
+_Accepted = dict[str, list]
+_CLIPPED: _Accepted = {"thresholding": [True], "sample_max_value": [1]}
+_EVEN: _Accepted = {"use_karras_sigmas": [False], "use_beta_sigmas": [False], "use_flow_sigmas": [False]}
+_NEEDED: dict[type[SchedulerMixin], _Accepted] = {
     DDIMScheduler: {
         "clip_sample": [True],
         "clip_sample_range": [1],

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar, cast
 
 import torch
 from diffusers import DDPMScheduler
@@ -17,7 +17,9 @@ from difface.pipeline import Generators, one_generator_each
 from difface.schedulers import ancestral
 
 Task = Literal["inpainting", "super-resolution", "blind"]
-Callback = Callable[["Method", int, int, dict], object]
+Callback = Callable[["Method", int, int, dict], Any]
+Known = TypeVar("Known", bound=Operator | None)
+"""How y comes of x_0 in the tasks of a method: `KnownPixels` with a mask, `BlockMeans` with a scale, None for "blind"."""
 
 _GIVEN = {
     "inpainting": "a picture with `mask=` (1 = missing)",
@@ -39,7 +41,7 @@ class Method(ABC):
 
     @classmethod
     @abstractmethod
-    def load(cls, profile: str = "tiny", device: str = "auto", dtype: str = "auto", **settings) -> "Method":
+    def load(cls, profile: str = "tiny", device: str = "auto", dtype: str = "auto", **settings) -> Self:
         """With the networks of a profile.
 
         Args:
@@ -103,9 +105,9 @@ class Method(ABC):
         """What is asked for, if the method can do it."""
         if mask is not None and scale is not None:
             raise ValueError("a mask or a scale is accepted; got both at once: leave one out.")
-        task = "inpainting" if mask is not None else "blind" if scale is None else "super-resolution"
+        task: Task = "inpainting" if mask is not None else "blind" if scale is None else "super-resolution"
         self.check_task(task)
-        if task == "super-resolution":
+        if scale is not None:
             Downsampled(scale)  # refuses what is no scale
         return task
 
@@ -124,15 +126,15 @@ class Method(ABC):
     def _check_of_side(cls, lq: torch.Tensor, side: int, scale: int | None) -> None:
         """Refuse what is no batch of pictures of a prior's side."""
         cls._check(lq)
-        side, size = side / (scale or 1), tuple(lq.shape[-2:])
-        if size != (side, side):
+        wanted, size = side / (scale or 1), tuple(lq.shape[-2:])
+        if size != (wanted, wanted):
             raise ValueError(
-                f"`lq` must be {side:g} pixels on each side for this prior{f' and scale {scale}' if scale else ''}; got "
+                f"`lq` must be {wanted:g} pixels on each side for this prior{f' and scale {scale}' if scale else ''}; got "
                 f"{size[1]}x{size[0]}. Resize it, or use another prior."
             )
 
 
-class ChainMethod(Method):
+class ChainMethod(Method, Generic[Known]):
     """A method that walks down the chain by a rule of its own, with the prior alone.
 
     Args:
@@ -142,10 +144,10 @@ class ChainMethod(Method):
 
     def __init__(self, unet: UNet):
         self.unet = unet
-        self._progress_bar_config = {}
+        self._progress_bar_config: dict[str, Any] = {}
 
     @classmethod
-    def load(cls, profile: str = "tiny", device: str = "auto", dtype: str = "auto", **settings) -> "ChainMethod":
+    def load(cls, profile: str = "tiny", device: str = "auto", dtype: str = "auto", **settings) -> Self:
         return cls(profiles.load_unet(profile, device, dtype), **settings)
 
     @property
@@ -167,7 +169,7 @@ class ChainMethod(Method):
         return len(self.timesteps(task))
 
     @abstractmethod
-    def _sample(self, chain: Chain, y: torch.Tensor, known: Operator | None) -> torch.Tensor:
+    def _sample(self, chain: Chain, y: torch.Tensor, known: Known) -> torch.Tensor:
         """Walk down the chain.
 
         Args:
@@ -193,11 +195,11 @@ class ChainMethod(Method):
         side, device = self.size, self.unet.device
         self._check_of_side(lq, side, scale)
         y = 2 * lq.to(device, torch.float32) - 1
-        known = None
-        if task == "inpainting":
+        known: Operator | None = None
+        if mask is not None:
             known = KnownPixels(checked_mask(mask, lq).to(device))
             y = known.measure(y)
-        elif task == "super-resolution":
+        elif scale is not None:
             known = BlockMeans(scale)
         shape = (len(lq), 3, side, side)
         if draws is None:
@@ -207,7 +209,8 @@ class ChainMethod(Method):
         scheduler = self.scheduler(task)
         with tqdm(total=self.calls(task), desc=self.name, **self._progress_bar_config) as bar:
             report = self._reporter(scheduler.timesteps.tolist()[::-1], callback_on_step_end)
-            x_0 = self._sample(Chain(self.unet, scheduler, shape, noise, bar.update, report), y, known)
+            chain = Chain(self.unet, scheduler, shape, noise, bar.update, report)
+            x_0 = self._sample(chain, y, cast(Known, known))  # `_task` lets the method's own alone through
         return (x_0 / 2 + 0.5).clamp(0, 1).cpu()
 
     def _reporter(self, timesteps: list[int], callback: Callback | None) -> Callable:

@@ -6,7 +6,7 @@ GFPGAN (Wang et al., CVPR 2021), RestoreFormer (Wang et al., CVPR 2022), CodeFor
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from diffusers.utils.torch_utils import randn_tensor
@@ -31,7 +31,7 @@ class OneCall(Method):
 
     def __init__(self, network: nn.Module, side: int = 512):
         self.network, self.side = network.eval(), side
-        self._progress_bar_config = {}
+        self._progress_bar_config: dict[str, Any] = {}
 
     @abstractmethod
     def _answer(self, lq: torch.Tensor, mask: torch.Tensor | None, generator: torch.Generator) -> torch.Tensor:
@@ -104,10 +104,10 @@ class Published(OneCall):
 
     file: ClassVar[str]
     architecture: ClassVar[str]
-    tasks = ("blind",)
+    tasks: ClassVar[tuple[Task, ...]] = ("blind",)
 
     @classmethod
-    def load(cls, profile: str = "tiny", device: str = "auto", dtype: str = "auto", **settings) -> "Published":
+    def load(cls, profile: str = "tiny", device: str = "auto", dtype: str = "auto", **settings) -> Self:
         """With the file's network in float32, whatever the profile and the dtype.
 
         Raises:
@@ -144,7 +144,7 @@ class GFPGAN(Published):
     def _official(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         drawn = {
             f"stylegan_decoder.noises.{name}": randn_tensor(stored.shape, generator=generator, device=x.device)
-            for name, stored in self.network.stylegan_decoder.noises.named_buffers()
+            for name, stored in self.network.get_submodule("stylegan_decoder.noises").named_buffers()
         }
         return functional_call(self.network, drawn, (x,), {"return_rgb": False, "randomize_noise": False})[0]
 
@@ -208,7 +208,7 @@ class SwinIR(OneCall):
     tasks = ("blind",)
 
     @classmethod
-    def load(cls, profile: str = "tiny", device: str = "auto", dtype: str = "auto", **settings) -> "SwinIR":
+    def load(cls, profile: str = "tiny", device: str = "auto", dtype: str = "auto", **settings) -> Self:
         estimator = profiles.load_estimator(profile, "swinir", device, dtype)
         return cls(estimator, profiles.profile(profile).size, **settings)
 

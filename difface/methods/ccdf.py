@@ -1,5 +1,7 @@
 """CCDF (Chung, Sim and Ye, CVPR 2022): our reading of the abstract, for no official code was found."""
 
+from typing import Self
+
 import torch
 
 from difface import profiles
@@ -9,11 +11,11 @@ from difface.methods.resizer import enlarge, low_pass
 from difface.methods.sdedit import painted
 from difface.models.estimator import FaceEstimator
 from difface.models.unet import UNet
-from difface.operators import KnownPixels, Operator
+from difface.operators import BlockMeans, KnownPixels
 from difface.schedulers import respaced
 
 
-class CCDF(ChainMethod):
+class CCDF(ChainMethod[KnownPixels | BlockMeans]):
     """ "Come closer, diffuse faster": the chain starts low, from a first guess x' that is noised there once.
 
     x = Q(x', t_{n-1}; z) with n = t_0 * steps; then, for i = n - 1, ..., 0, an ancestral step (x0_hat clipped) and a
@@ -44,7 +46,7 @@ class CCDF(ChainMethod):
         self.steps, self.t_0, self.estimator = steps, t_0, estimator
 
     @classmethod
-    def load(cls, profile: str = "tiny", device: str = "auto", dtype: str = "auto", **settings) -> "CCDF":
+    def load(cls, profile: str = "tiny", device: str = "auto", dtype: str = "auto", **settings) -> Self:
         if "estimator" not in settings and profiles.profile(profile).inpainting:
             name = profiles.inpainting_estimator(profile)
             settings["estimator"] = profiles.load_estimator(profile, name, device, dtype)
@@ -53,7 +55,7 @@ class CCDF(ChainMethod):
     def timesteps(self, task: Task) -> list[int]:
         return respaced(self.steps)[-round(self.t_0 * self.steps) :]
 
-    def _sample(self, chain: Chain, y: torch.Tensor, known: Operator) -> torch.Tensor:
+    def _sample(self, chain: Chain, y: torch.Tensor, known: KnownPixels | BlockMeans) -> torch.Tensor:
         guess = self._guess(y, known)
         x = chain.noised(guess, len(chain) - 1, chain.noise())
         for i in reversed(range(len(chain))):
@@ -66,11 +68,10 @@ class CCDF(ChainMethod):
             chain.end_step(i, x, predicted.x_0)
         return x
 
-    def _guess(self, y: torch.Tensor, known: Operator) -> torch.Tensor:
-        inpainting = isinstance(known, KnownPixels)
-        guess = painted(y, known) if inpainting else enlarge(y, known.scale)
-        if self.estimator is None or self.estimator.takes_mask != inpainting:
+    def _guess(self, y: torch.Tensor, known: KnownPixels | BlockMeans) -> torch.Tensor:
+        mask = known.mask.expand(len(y), -1, -1, -1) if isinstance(known, KnownPixels) else None
+        guess = painted(y, known) if isinstance(known, KnownPixels) else enlarge(y, known.scale)
+        if self.estimator is None or self.estimator.takes_mask != (mask is not None):
             return guess
-        mask = known.mask.expand(len(y), -1, -1, -1) if inpainting else None
         seen = (guess / 2 + 0.5).clamp(0, 1).to(self.estimator.dtype)
         return 2 * self.estimator(seen, mask).float() - 1

@@ -126,7 +126,8 @@ class Chain:
             x = x.detach().requires_grad_()
             predicted = self.predict(x, i)
             (gradient,) = torch.autograd.grad(objective(predicted.x_0).sum(), x)
-        return Prediction(*(None if part is None else part.detach() for part in predicted)), gradient
+        variance = None if predicted.variance is None else predicted.variance.detach()
+        return Prediction(predicted.eps.detach(), predicted.x_0.detach(), variance), gradient
 
     def x_0(self, x: torch.Tensor, eps: torch.Tensor, i: int) -> torch.Tensor:
         """The clean picture of x at position i if its noise is eps."""

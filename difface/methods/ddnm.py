@@ -13,7 +13,7 @@ from difface.operators import BlockMeans, Operator
 from difface.schedulers import every
 
 
-class DDNM(ChainMethod):
+class DDNM(ChainMethod[Operator]):
     """Of every x0_hat (not clipped) what H measures is replaced by y; the rest, H's null space, stays. With s the next
     lower timestep, a = sqrt(abar_s), u = sqrt(1 - abar_s), q the singular value of H and sigma_0 = 2 sigma_y:
 
@@ -65,11 +65,12 @@ class DDNM(ChainMethod):
 
     def _sample(self, chain: Chain, y: torch.Tensor, known: Operator) -> torch.Tensor:
         y, x = known.spread(y), chain.noise()
-        predicted = None
+        predicted: Prediction | None = None
         step = self._simplified if self.simplified else self._plus if self.sigma_y > 0 else self._plain
         for here, there in pairwise(self.times):
             z = chain.noise()
             if there > here:
+                assert predicted is not None, "the first jump leads down"
                 x = chain.noised(predicted.x_0, there, z)
                 continue
             predicted = chain.predict(x, here)

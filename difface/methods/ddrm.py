@@ -11,7 +11,7 @@ from difface.operators import Operator
 from difface.schedulers import every
 
 
-class DDRM(ChainMethod):
+class DDRM(ChainMethod[Operator]):
     """What H measures and what it does not are denoised each with its own noise, in the coordinates of H's SVD.
 
     All singular values of our H are q or 0, so the SVD is not needed: PI x is what is measured. With

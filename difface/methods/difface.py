@@ -1,6 +1,7 @@
 """DifFace itself (Yue and Loy, TPAMI 2024), as one method among the others."""
 
 from collections.abc import Iterable
+from typing import Self
 
 import torch
 
@@ -30,18 +31,19 @@ class DifFace(Method):
         self.restoring, self.inpainting, self.steps = restoring, inpainting, steps
 
     @classmethod
-    def load(cls, profile: str = "tiny", device: str = "auto", dtype: str = "auto", **settings) -> "DifFace":
-        chosen, parts = profiles.profile(profile), []
-        for estimators in (chosen.estimators, chosen.inpainting):
-            name = next(iter(estimators), None)
-            parts.append(name and profiles.load(profile, name, device=device, dtype=dtype))
-        if parts[1]:
-            parts[1].set_begin_index(inpaint.START)
-        return cls(*parts, **settings)
+    def load(cls, profile: str = "tiny", device: str = "auto", dtype: str = "auto", **settings) -> Self:
+        chosen = profiles.profile(profile)
+        restoring, inpainting = (
+            profiles.load(profile, next(iter(estimators)), device=device, dtype=dtype) if estimators else None
+            for estimators in (chosen.estimators, chosen.inpainting)
+        )
+        if inpainting is not None:
+            inpainting.set_begin_index(inpaint.START)
+        return cls(restoring, inpainting, **settings)
 
     @property
     def size(self) -> int:
-        return (self.restoring or self.inpainting).size
+        return (self.restoring or self._pipeline("inpainting")).size
 
     def set_progress_bar_config(self, **config) -> None:
         for pipeline in (self.restoring, self.inpainting):
@@ -65,8 +67,8 @@ class DifFace(Method):
         task = self._task(mask, scale)
         pipeline = self._pipeline(task)
         self._check_of_side(lq, self.size, scale)
-        constraint = None if task == "blind" else Downsampled(scale) if mask is None else Masked(mask)
-        noise, *step_noise = [None] if draws is None else draws
+        constraint = Downsampled(scale) if scale is not None else None if mask is None else Masked(mask)
+        noise, *step_noise = (None,) if draws is None else draws
         result = pipeline(
             lq.clamp(0, 1),
             self.steps,
@@ -79,6 +81,7 @@ class DifFace(Method):
             callback_on_step_end=callback_on_step_end and (lambda _, *step: callback_on_step_end(self, *step)),
             callback_on_step_end_tensor_inputs=["sample", "pred_original_sample"],
         )
+        assert isinstance(result.images, torch.Tensor)  # by its output type
         return result.images
 
     def _pipeline(self, task: Task) -> DifFacePipeline:

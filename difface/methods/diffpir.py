@@ -10,14 +10,14 @@ from difface.methods.base import ChainMethod, Task
 from difface.methods.chain import Chain
 from difface.methods.resizer import shrink
 from difface.models.unet import UNet
-from difface.operators import KnownPixels, Operator
+from difface.operators import BlockMeans, KnownPixels
 from difface.schedulers import NUM_TRAIN_TIMESTEPS, respaced
 
 CUBIC_STEP = 0.01
 """Of the rule "cubic" (gamma in the official code)."""
 
 
-class DiffPIR(ChainMethod):
+class DiffPIR(ChainMethod[KnownPixels | BlockMeans]):
     """Half-quadratic splitting: every x0_hat is clipped, moved to the solution of a data problem, and noised again.
 
     Timesteps are "quad", t = 999 - int(sqrt(linspace(0, 10^6, n))), the last one 0. With sig_t = sqrt((1 - abar_t) / abar_t)
@@ -83,7 +83,7 @@ class DiffPIR(ChainMethod):
     def calls(self, task: Task) -> int:
         return len(self.timesteps(task)) - 1
 
-    def _sample(self, chain: Chain, y: torch.Tensor, known: Operator) -> torch.Tensor:
+    def _sample(self, chain: Chain, y: torch.Tensor, known: KnownPixels | BlockMeans) -> torch.Tensor:
         inpainting = isinstance(known, KnownPixels)
         zeta = (1.0 if inpainting else 0.1) if self.zeta is None else self.zeta
         level = (0.0 if inpainting else 12.75 / 255) if self.noise_level is None else self.noise_level
@@ -97,7 +97,7 @@ class DiffPIR(ChainMethod):
             chain.end_step(i, x, x_0)
         return x
 
-    def _start(self, chain: Chain, y: torch.Tensor, known: Operator, level: float) -> torch.Tensor:
+    def _start(self, chain: Chain, y: torch.Tensor, known: KnownPixels | BlockMeans, level: float) -> torch.Tensor:
         top, z = len(chain) - 1, chain.noise()
         if not isinstance(known, KnownPixels):
             return chain.noised(functional.interpolate(y, scale_factor=known.scale, mode="bicubic"), top, z)
@@ -106,7 +106,9 @@ class DiffPIR(ChainMethod):
         e = sqrt(chain.abar(top) / table[t_y])
         return e * (y - known.mask) + sqrt(1 - chain.abar(top) - e**2 * (1 - table[t_y])) * z
 
-    def _data_step(self, x_0: torch.Tensor, y: torch.Tensor, known: Operator, rho: float) -> torch.Tensor:
+    def _data_step(
+        self, x_0: torch.Tensor, y: torch.Tensor, known: KnownPixels | BlockMeans, rho: float
+    ) -> torch.Tensor:
         if isinstance(known, KnownPixels) or self.down == "mean":
             weight = known.singular**2 / (known.singular**2 + rho)
             return x_0 + weight * (known.spread(y) - known.project(x_0))

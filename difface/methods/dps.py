@@ -1,5 +1,7 @@
 """DPS (Chung et al., ICLR 2023; DPS2022/diffusion-posterior-sampling)."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import torch
@@ -8,11 +10,11 @@ from difface.methods.base import ChainMethod, Task
 from difface.methods.chain import Chain
 from difface.methods.resizer import shrink
 from difface.models.unet import UNet
-from difface.operators import KnownPixels, Operator
+from difface.operators import BlockMeans, KnownPixels
 from difface.schedulers import respaced
 
 
-class DPS(ChainMethod):
+class DPS(ChainMethod[KnownPixels | BlockMeans]):
     """Every ancestral step is followed by a step down the gradient, through the network, of the distance to the data:
 
         n = ||y - A x0_hat||_2 (each picture's own; x0_hat clipped),  x <- P(x; z) - scale grad_x n
@@ -49,12 +51,13 @@ class DPS(ChainMethod):
     def timesteps(self, task: Task) -> list[int]:
         return respaced(self.steps)
 
-    def _sample(self, chain: Chain, y: torch.Tensor, known: Operator) -> torch.Tensor:
-        inpainting = isinstance(known, KnownPixels)
-        if inpainting:
+    def _sample(self, chain: Chain, y: torch.Tensor, known: KnownPixels | BlockMeans) -> torch.Tensor:
+        measure: Callable[[torch.Tensor], torch.Tensor] = known.measure
+        if isinstance(known, KnownPixels):
             y = y + self.noise_sigma * known.mask * chain.noise()
-        measure = known.measure if inpainting or self.down == "mean" else lambda x: shrink(x, known.scale)
-        size = (0.5 if inpainting else 0.3) if self.step_size is None else self.step_size
+        elif self.down != "mean":
+            measure = partial(shrink, n=known.scale)
+        size = (0.5 if isinstance(known, KnownPixels) else 0.3) if self.step_size is None else self.step_size
         x = chain.noise()
         for i in reversed(range(len(chain))):
             z = chain.noise()

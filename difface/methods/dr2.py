@@ -14,7 +14,7 @@ OFFICIAL_SIDE = 256
 Enhancer = Callable[[torch.Tensor], torch.Tensor]
 
 
-class DR2(ChainMethod):
+class DR2(ChainMethod[None]):
     """The picture's low frequencies lead a short chain to a smooth, clean face, which an enhancer sharpens.
 
     From x = Q(ref, t_omega; z), for i = omega, omega - 1, ..., with x0_hat clipped in the ancestral step P:

@@ -9,7 +9,7 @@ from difface.operators import KnownPixels, Operator
 from difface.schedulers import respaced
 
 
-class GDP(ChainMethod):
+class GDP(ChainMethod[Operator]):
     """The mean of every ancestral step is moved towards the data, by a gradient with respect to x0_hat (clipped):
 
         x <- P(x; z) + g,  g = -scale / (6 H W) PI(x0_hat - H^+ y)

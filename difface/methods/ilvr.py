@@ -10,7 +10,7 @@ from difface.operators import BlockMeans
 from difface.schedulers import respaced
 
 
-class ILVR(ChainMethod):
+class ILVR(ChainMethod[BlockMeans | None]):
     """After every ancestral step, what the low-pass phi_N keeps is the reference's: with x0_hat clipped,
 
         x' = P(x; z),  x <- x' - phi_N(x') + phi_N(Q(ref, t_i; z'))   while i > range_t

@@ -11,7 +11,7 @@ from difface.operators import KnownPixels, Operator
 from difface.schedulers import every
 
 
-class PiGDM(ChainMethod):
+class PiGDM(ChainMethod[Operator]):
     """DDIM, led by the gradient through the network of how well x0_hat fits y by the pseudo-inverse.
 
     From x = Q(H^+ y, t_T; z), with s the next lower timestep and x0_hat not clipped:

@@ -11,7 +11,7 @@ from difface.operators import Operator
 from difface.schedulers import every
 
 
-class REDDiff(ChainMethod):
+class REDDiff(ChainMethod[Operator]):
     """A picture mu is optimised, from H^+ y, so that it fits y and the network finds in it no noise but what was added.
 
     For every timestep from the largest down, x_t = sqrt(abar_t) mu + sqrt(1 - abar_t) z and one step of Adam

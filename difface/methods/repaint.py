@@ -12,7 +12,7 @@ from difface.operators import KnownPixels
 from difface.schedulers import respaced
 
 
-class RePaint(ChainMethod):
+class RePaint(ChainMethod[KnownPixels]):
     """Known pixels are put in before every step, and the chain goes up and down again so that both parts agree.
 
     Down i -> i - 1, for all steps but the first (the official code mixes at level t_i, Algorithm 1 of the paper at

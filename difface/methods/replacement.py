@@ -9,7 +9,7 @@ from difface.operators import KnownPixels
 from difface.schedulers import respaced
 
 
-class Replacement(ChainMethod):
+class Replacement(ChainMethod[KnownPixels]):
     """After every ancestral step the known pixels are y with noise: m_k = 1 there, x0_hat clipped,
 
         x <- (1 - m_k) P(x; z) + m_k Q(y, t_i; z')

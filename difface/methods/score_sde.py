@@ -16,7 +16,7 @@ BETA_MIN, BETA_MAX = 0.1, 20.0
 """Of the VP SDE; a thousandth of each is the discrete chain's."""
 
 
-class ScoreSDE(ChainMethod):
+class ScoreSDE(ChainMethod[KnownPixels]):
     """The VP SDE run backwards; known pixels are y at the SDE's noise after every correction and every prediction.
 
     tau falls from 1 to 1e-5 in 1000 steps. The network is told 999 tau, between whole timesteps; beta and abar are those

@@ -10,7 +10,7 @@ from difface.operators import KnownPixels
 from difface.schedulers import respaced
 
 
-class SDEdit(ChainMethod):
+class SDEdit(ChainMethod[KnownPixels | None]):
     """The picture is noised to the middle of the chain and denoised again, several times in a row:
 
         x = Q(x_0, t_n; e), then for i = n, ..., 0: x' = P(x; z), x <- m_k Q(x_0, t_i; e) + (1 - m_k) x'

@@ -1,5 +1,7 @@
 """SR3 (Saharia et al., TPAMI 2022; as in Janspiry/Image-Super-Resolution-via-Iterative-Refinement, its usual code)."""
 
+from typing import Self
+
 import numpy as np
 import torch
 from diffusers import DDPMScheduler
@@ -42,7 +44,7 @@ def enlarged(small: torch.Tensor, side: int) -> torch.Tensor:
     return 2 * images.resize(small / 2 + 0.5, side, side) - 1
 
 
-class SR3(ChainMethod):
+class SR3(ChainMethod[BlockMeans]):
     """A chain of its own, whose network sees the small picture, enlarged, beside x at every step.
 
     From x = z, for i = T - 1, ..., 0 with T = 2000, beta linear 1e-6..1e-2, Y the small picture enlarged (bicubic) and
@@ -73,7 +75,7 @@ class SR3(ChainMethod):
         self.steps = steps
 
     @classmethod
-    def load(cls, profile: str = "tiny", device: str = "auto", dtype: str = "auto", **settings) -> "SR3":
+    def load(cls, profile: str = "tiny", device: str = "auto", dtype: str = "auto", **settings) -> Self:
         """With the network trained at the size of a profile, which lies in the folder sr3-SIZE of `$DIFFACE_WEIGHTS` or
         the cache.
 

@@ -18,10 +18,10 @@ class Metric(ABC):
         smallest: least side of the images, in pixels.
     """
 
-    name: ClassVar[str]
+    name: str
     higher_is_better: ClassVar[bool]
-    needs: ClassVar[tuple[str, ...]] = ()
-    smallest: ClassVar[int] = 1
+    needs: tuple[str, ...] = ()
+    smallest: int = 1
 
     @property
     def version(self) -> str:

@@ -1,5 +1,6 @@
 """Frechet distance between two sets of feature vectors: the base of all such metrics, and the one on face embeddings."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -174,11 +175,12 @@ def _read_statistics(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Mean and covariance out of either kind of file."""
     if path.suffix not in _KEYS:
         raise ValueError(f"statistics are read from {' and '.join(_KEYS)} files; got {path}.")
-    keys = _KEYS[path.suffix]
+    mean, covariance = keys = _KEYS[path.suffix]
     stored = np.load(path) if path.suffix == ".npz" else load_checkpoint(path)
-    if any(key not in stored for key in keys):
-        raise ValueError(f"{path} must hold {' and '.join(keys)}; got {', '.join(map(str, stored))}.")
-    return tuple(stored[key] for key in keys)
+    if not isinstance(stored, Mapping) or any(key not in stored for key in keys):
+        held = ", ".join(map(str, stored)) if isinstance(stored, Mapping) else type(stored).__name__
+        raise ValueError(f"{path} must hold {' and '.join(keys)}; got {held}.")
+    return stored[mean], stored[covariance]
 
 
 _KEYS = {".npz": ("mu", "sigma"), ".pth": ("mean", "cov")}

@@ -52,6 +52,7 @@ def _grey(face: torch.Tensor) -> np.ndarray:
     """
     _, png = cv2.imencode(".png", to_uint8(face)[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
     grey = cv2.imdecode(png, cv2.IMREAD_GRAYSCALE)
+    assert grey is not None, "a PNG of ours is one"
     return cv2.resize(grey, (128, 128), interpolation=cv2.INTER_LINEAR).astype(np.float32)
 
 

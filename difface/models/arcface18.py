@@ -24,7 +24,7 @@ class _Block(nn.Module):
         self.prelu = nn.PReLU()
         self.conv2 = nn.Conv2d(features, out_features, 3, stride, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_features)
-        self.downsample = nn.Identity()
+        self.downsample: nn.Module = nn.Identity()
         if stride > 1 or features != out_features:
             self.downsample = nn.Sequential(
                 nn.Conv2d(features, out_features, 1, stride, bias=False), nn.BatchNorm2d(out_features)

@@ -74,7 +74,7 @@ class Faces:
         count = len(self.files)
         first = (step * processes + process) * batch_size
         places = [divmod(position, count) for position in range(first, first + batch_size)]
-        indices = [_permutation(count, seed, epoch)[place].item() for epoch, place in places]
+        indices = [int(_permutation(count, seed, epoch)[place]) for epoch, place in places]
         rng = np.random.default_rng([seed, step, process])
         x_0 = np.stack([self._picture(index, rng) for index in indices])
         return Batch(torch.from_numpy(x_0).permute(0, 3, 1, 2).float() / 255, self.soft[indices])

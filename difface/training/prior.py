@@ -150,10 +150,8 @@ def eps_loss(
 def preview(unet: UNet, path: Path) -> None:
     """Sixteen samples from fixed seeds, as a 4 x 4 sheet."""
     generators = [torch.Generator().manual_seed(seed) for seed in range(16)]
-    samples = (
-        DifFacePipeline(unet, build_scheduler("ddim"))
-        .sample(16, num_inference_steps=50, generator=generators, output_type="pt")
-        .images
-    )
+    pipeline = DifFacePipeline(unet, build_scheduler("ddim"))
+    samples = pipeline.sample(16, num_inference_steps=50, generator=generators, output_type="pt").images
+    assert isinstance(samples, torch.Tensor)  # by its output type
     rows = [torch.cat(list(samples[4 * row : 4 * row + 4]), dim=2) for row in range(4)]
     write(to_pil(torch.cat(rows, dim=1)), path)

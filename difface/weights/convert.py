@@ -278,7 +278,7 @@ def _unet_tensor(target: str, source: str, tensor: Tensor, head_width: int) -> T
 # The diffused estimator: SwinIR and LaMa in their official naming -> `FaceEstimator`.
 
 
-def _convert_estimator(state: State, image_size: None, head_width: int, dtype: torch.dtype | None) -> ModelMixin:
+def _convert_estimator(state: State, image_size: int | None, head_width: int, dtype: torch.dtype | None) -> ModelMixin:
     """A SwinIR or LaMa state dict as a `FaceEstimator` that holds its tensors."""
     from difface.models.estimator import FaceEstimator
 

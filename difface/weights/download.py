@@ -224,6 +224,7 @@ def _receive_all(weight: Weight, part: Path, bar: Progress, task: TaskID) -> Non
 
 def _receive(weight: Weight, part: Path, bar: Progress, task: TaskID) -> None:
     """One request for what `part` lacks; returns when the file is whole."""
+    assert weight.url is not None, "`fetch` refuses what has no address"
     have, etag = _piece(part)
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-", "If-Range": etag} if have else {})
     with requests.get(weight.url, headers=headers, stream=True, timeout=_TIMEOUT) as response:

@@ -139,7 +139,7 @@ def _torchscript_tensors(path: Path) -> dict[str, Tensor]:
     modules = [(_Module, name) for name in unknown if name.startswith("__torch__")]
     lists = [(_as_it_is, name) for name in unknown if name.startswith("torch.jit._pickle.")]
     data.seek(0)
-    with torch.serialization.safe_globals(modules + lists):
+    with torch.serialization.safe_globals([*modules, *lists]):
         return _flat(torch.load(data, map_location="cpu", weights_only=True))
 
 
@@ -162,9 +162,9 @@ def _flat(module: _Module, prefix: str = "") -> dict[str, Tensor]:
 def _numpy_arrays() -> list:
     """What rebuilds a float array of NumPy 1 or 2 out of a pickle: published statistics hold such arrays."""
     import numpy as np
+    from numpy._core.multiarray import _reconstruct
 
-    rebuild = np._core.multiarray._reconstruct
-    named = [(rebuild, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")]
+    named = [(_reconstruct, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")]
     return [np.ndarray, np.dtype, np.dtypes.Float32DType, np.dtypes.Float64DType, *named]
 
 
