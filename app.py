@@ -37,7 +37,7 @@ def serve(page: gr.Blocks, port: int | None, **options) -> tuple:
 
 @contextmanager
 def own_folder() -> Iterator[None]:
-    """Gradio's files go to a folder of this server's own, within `GRADIO_TEMP_DIR` if that is set: kept clean, deleted at its end."""
+    """Gradio's files are in a folder of its own, in `GRADIO_TEMP_DIR` if set: kept clean, in the end deleted."""
     parent = os.environ.get("GRADIO_TEMP_DIR")
     if parent:
         os.makedirs(parent, exist_ok=True)

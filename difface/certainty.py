@@ -1,4 +1,4 @@
-"""Where several answers to one face agree: the spread over the answers, as a map, by region and in a sentence (Sec. VI-E)."""
+"""Where several answers to one face agree: their spread as a map, by region and in a sentence (Sec. VI-E)."""
 
 import cv2
 import numpy as np
@@ -93,9 +93,10 @@ def sentence(values: torch.Tensor, count: int) -> str:
     by_region = regions(values)
     most, least = max(by_region, key=by_region.__getitem__), min(by_region, key=by_region.__getitem__)
     return (
-        f"The {count} answers all fit the photo, yet they differ by ±{_levels(values.mean())} of 255 grey levels on average: "
-        f"most in {most} (±{_levels(by_region[most])}), least in {least} (±{_levels(by_region[least])}). Where the map is "
-        "bright the photo does not say, and the model invents; where it is dark they agree, which is no proof that they are right."
+        f"The {count} answers all fit the photo, yet they differ by ±{_levels(values.mean())} of 255 grey levels on "
+        f"average: most in {most} (±{_levels(by_region[most])}), least in {least} (±{_levels(by_region[least])}). "
+        "Where the map is bright the photo does not say, and the model invents; where it is dark they agree, which is "
+        "no proof that they are right."
     )
 
 

@@ -90,7 +90,8 @@ def chain(
         _refuse(scheduler, constraint=constraint is not None, official_start=official_start, eta=eta != default_eta)
     if official_start and begin_index >= NUM_TRAIN_TIMESTEPS:
         raise ValueError(
-            f"`official_start` noises to alphas_cumprod[N], so N must be at most {NUM_TRAIN_TIMESTEPS - 1}; got {begin_index}."
+            f"`official_start` noises to alphas_cumprod[N], so N must be at most {NUM_TRAIN_TIMESTEPS - 1}; got "
+            f"{begin_index}."
         )
     if num_inference_steps is None:
         num_inference_steps = DEFAULT_STEPS if is_ddim else FAST_CALLS
@@ -121,8 +122,8 @@ def _spaced_ddim(scheduler: DDIMScheduler, begin_index: int, steps: int) -> DDIM
     scheduler.timesteps = scheduler.timesteps[scheduler.timesteps < begin_index]
     if len(scheduler.timesteps) < 2:
         raise ValueError(
-            f"N = {begin_index} leaves {len(scheduler.timesteps)} network call(s) of {steps} steps; at least two are needed: "
-            f"use N > {NUM_TRAIN_TIMESTEPS // steps} or more steps."
+            f"N = {begin_index} leaves {len(scheduler.timesteps)} network call(s) of {steps} steps; at least two are "
+            f"needed: use N > {NUM_TRAIN_TIMESTEPS // steps} or more steps."
         )
     return scheduler
 

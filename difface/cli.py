@@ -1,4 +1,4 @@
-"""The command line: parse, call the library, write files. Bad input ends in one line on stderr, never in a traceback."""
+"""The command line: parse, call the library, write files. Bad input ends in one line on stderr, no traceback."""
 
 import errno
 import json
@@ -164,7 +164,8 @@ class _Results:
         others: files that must not be overwritten either.
 
     Raises:
-        ValueError: two pictures would make the same file, a result would lie over an input, or nothing can be written there.
+        ValueError: two pictures would make the same file, a result would lie over an input, or nothing can be written
+            there.
     """
 
     def __init__(self, found: "Found", output: Path, endings: tuple[str, ...] = (".png",), others: Iterable[Path] = ()):
@@ -177,7 +178,8 @@ class _Results:
                 place = os.path.realpath(target)
                 if makers.setdefault(place, file) != file:
                     raise ValueError(
-                        f"{makers[place]} and {file} would both become {target.name}; different names are accepted: rename one."
+                        f"{makers[place]} and {file} would both become {target.name}; different names are accepted: "
+                        "rename one."
                     )
                 if place in sources:
                     raise ValueError(
@@ -533,7 +535,8 @@ def inpaint(
         str,
         typer.Option(
             metavar="FILE|DIR|auto",
-            help="White = missing: one mask for all, a folder of masks of the pictures' names, or auto (holes of exact black).",
+            help="White = missing: one mask for all, a folder of masks of the pictures' names, or auto (holes of exact "
+            "black).",
         ),
     ] = "auto",
     rule: Annotated[str, typer.Option(help="How known pixels pull: step (as released) or closed (Eq. 16).")] = "step",
@@ -774,8 +777,8 @@ def convert(
     typer.echo(weights.convert(file, output, kind, image_size=size, head_width=head_width))
     if kind == "unet":
         typer.echo(
-            f"note: {head_width} channels per attention head are taken, which the checkpoint does not tell; if the network has "
-            "another number it will answer wrongly: give that with --head-width.",
+            f"note: {head_width} channels per attention head are taken, which the checkpoint does not tell; if the "
+            "network has another number it will answer wrongly: give that with --head-width.",
             err=True,
         )
 

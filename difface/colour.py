@@ -29,8 +29,8 @@ def to_srgb(image: Image.Image) -> tuple[Image.Image, str | None]:
         image: of any mode with 8 bits a channel.
 
     Returns:
-        The picture without a profile, and what was done, in words that go on "The picture is ...". Without a profile, or with one
-        that is sRGB to within a level, it is returned as it is, with one that cannot be used too.
+        The picture without a profile, and what was done, in words that go on "The picture is ...". Without a profile,
+        or with one that is sRGB to within a level, it is returned as it is, with one that cannot be used too.
     """
     data = image.info.get("icc_profile")
     if not data:

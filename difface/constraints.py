@@ -58,8 +58,8 @@ class Masked(Constraint):
     What the picture holds in missing pixels is never seen, nor mixed into its neighbours when it is resized.
 
     Args:
-        mask: (1, 1, H, W) or (B, 1, H, W), 1 = missing, 0 = known; at the model's size a pixel is missing if any under it
-            is (`masks.resized`).
+        mask: (1, 1, H, W) or (B, 1, H, W), 1 = missing, 0 = known; at the model's size a pixel is missing if any under
+            it is (`masks.resized`).
         rule: "step" or "closed".
         gamma: [0, 0.5] for "step", [0, inf] for "closed"; 0 is plain DifFace. None is the largest, with which known
             pixels are kept exactly: 0.5, as released, or inf.
@@ -75,7 +75,8 @@ class Masked(Constraint):
             raise ValueError(f"`mask` must be (B, 1, H, W); got {tuple(mask.shape)}. Use `mask[None, None]` on (H, W).")
         if not ((mask == 0) | (mask == 1)).all():
             raise ValueError(
-                f"`mask` must be binary, 1 = missing and 0 = known; got values in [{mask.min():g}, {mask.max():g}]. Threshold it."
+                f"`mask` must be binary, 1 = missing and 0 = known; got values in [{mask.min():g}, {mask.max():g}]. "
+                "Threshold it."
             )
         highest = {"step": 0.5, "closed": inf}
         if rule not in highest:
@@ -107,8 +108,8 @@ class Masked(Constraint):
         for image in inputs:
             if image.shape[1] * width != image.shape[2] * height:
                 raise ValueError(
-                    f"the mask is {width}x{height} and the picture {image.shape[2]}x{image.shape[1]} pixels; the same shape "
-                    "is accepted: make the mask for this picture."
+                    f"the mask is {width}x{height} and the picture {image.shape[2]}x{image.shape[1]} pixels; the same "
+                    "shape is accepted: make the mask for this picture."
                 )
         return [_filled(image, mask) for image, mask in zip(inputs, each, strict=True)]
 
@@ -145,8 +146,8 @@ class Grey(Constraint):
     """The luminance is known: y = 0.299 R + 0.587 G + 0.114 B (colourisation).
 
     x0' is the Euclidean projection of x0_hat onto the colours of that luminance within the cube [-1, 1]^3, pixel by
-    pixel: min ||x - x0_hat||^2 subject to w . x = y. The pipeline is handed pictures of any colours, only their luminance
-    is used.
+    pixel: min ||x - x0_hat||^2 subject to w . x = y. The pipeline is handed pictures of any colours, only their
+    luminance is used.
     """
 
     gives_colours = True
@@ -177,8 +178,8 @@ class Grey(Constraint):
 class Downsampled(Constraint):
     """A small picture is known: y = H x_0, where H takes the mean of each block of s x s pixels (super-resolution).
 
-    x0' = x0_hat + H^+ (y - H x0_hat), where the pseudo-inverse H^+ repeats each pixel s x s times. The pipeline is handed
-    the small pictures themselves, works on H^+ y and returns pictures s times as large.
+    x0' = x0_hat + H^+ (y - H x0_hat), where the pseudo-inverse H^+ repeats each pixel s x s times. The pipeline is
+    handed the small pictures themselves, works on H^+ y and returns pictures s times as large.
 
     Args:
         scale: s, a whole number from 2.
@@ -204,8 +205,9 @@ class Downsampled(Constraint):
         for image in inputs:
             if image.shape[1] * self.scale != size or image.shape[2] * self.scale != size:
                 raise ValueError(
-                    f"the picture is {image.shape[2]}x{image.shape[1]} pixels; {size / self.scale:g} on each side are accepted, "
-                    f"which `Downsampled({self.scale})` enlarges to the model's {size}: hand over the small picture, not enlarged."
+                    f"the picture is {image.shape[2]}x{image.shape[1]} pixels; {size / self.scale:g} on each side are "
+                    f"accepted, which `Downsampled({self.scale})` enlarges to the model's {size}: hand over the small "
+                    "picture, not enlarged."
                 )
         return [self._means.spread(image[None])[0] for image in inputs]
 

@@ -1,10 +1,10 @@
 """The synthetic degradation of Eq. 17: y = {[(x * k_sigma) downsample_s + n_delta] JPEG_q} upsample_s.
 
-Sample the parameters, then apply them: a `Degradation` is drawn from a generator (`draw`, for training) or taken from the
-test grid (`grid`, `cells`), can be written as JSON, and `degrade` applies it to a clean image.
+Sample the parameters, then apply them: a `Degradation` is drawn from a generator (`draw`, for training) or taken from
+the test grid (`grid`, `cells`), can be written as JSON, and `degrade` applies it to a clean image.
 
-Two departures from the paper's text, both as in its released code: the two resizes are bilinear (the text says bicubic), and the
-noise is drawn for each channel by itself.
+Two departures from the paper's text, both as in its released code: the two resizes are bilinear (the text says
+bicubic), and the noise is drawn for each channel by itself.
 """
 
 import itertools
@@ -30,7 +30,7 @@ GREY_PROBABILITY = 0.01
 
 @dataclass(frozen=True)
 class Degradation:
-    """The parameters of Eq. 17 for one image. `dataclasses.asdict` gives its JSON form, `Degradation(**d)` reads it back."""
+    """The parameters of Eq. 17 for one image. `dataclasses.asdict` makes JSON of them, `Degradation(**d)` reads it."""
 
     scale: float
     """s, the factor by which the sides shrink before the noise; from 0.1 up, may be fractional, below 1 it enlarges."""
@@ -188,10 +188,10 @@ def _between(fraction: float, limits: tuple[float, float]) -> float:
 
 
 def grid(size: int) -> list[Degradation]:
-    """The whole test grid, 4,000 cells at every size, in the order of CelebA-Test: q outermost, then s, delta, sigma_x, theta.
+    """The whole test grid, 4,000 cells, in the order of CelebA-Test: q outermost, then s, delta, sigma_x, theta.
 
-    sigma_y is not a grid axis: as in the script that made CelebA-Test it is picked from the sigma list, cell by cell, by
-    Python's `random` with seed 10000, so that the list at 512 is that of CelebA-Test.
+    sigma_y is not a grid axis: as in the script that made CelebA-Test it is picked from the sigma list, cell by cell,
+    by Python's `random` with seed 10000, so that the list at 512 is that of CelebA-Test.
     """
     ranges = Ranges.for_size(size)
     picker = random.Random(10000)  # an instance of its own; the global state is not touched
@@ -210,7 +210,7 @@ def grid(size: int) -> list[Degradation]:
 
 
 def cells(size: int, count: int, seed: int = 0) -> list[Degradation]:
-    """The first `count` cells of a permutation of the grid by `seed`: a fair sample where there are fewer than 4,000 images.
+    """The first `count` cells of a permutation of the grid by `seed`: a fair sample for fewer than 4,000 images.
 
     Raises:
         ValueError: `count` is not in 1..4000.
@@ -232,7 +232,7 @@ def kernel(degradation: Degradation) -> Tensor:
 
 
 def _kernel(degradation: Degradation) -> np.ndarray:
-    """`kernel` as an array: exp(-(u^2 / sigma_x^2 + v^2 / sigma_y^2) / 2) in the rotated coordinates (u, v) = U^T (x, y)."""
+    """`kernel` as an array: exp(-(u^2 / sigma_x^2 + v^2 / sigma_y^2) / 2) in rotated (u, v) = U^T (x, y)."""
     along = np.arange(KERNEL_SIZE) - KERNEL_SIZE // 2
     x, y = along[None, :], along[:, None]
     cos, sin = math.cos(degradation.theta), math.sin(degradation.theta)
@@ -256,7 +256,7 @@ def blur_and_downsample(hq: Tensor, degradation: Degradation) -> Tensor:
 
 
 def _blur_and_downsample(image: np.ndarray, degradation: Degradation) -> np.ndarray:
-    """(H, W, 3) -> (h, w, 3). The border is mirrored without repeating the edge (reflect-101), however small the image."""
+    """(H, W, 3) -> (h, w, 3). The border is mirrored without its edge (reflect-101), however small the image."""
     height, width = (int(side / degradation.scale) for side in image.shape[:2])
     if min(height, width) < 1:
         raise ImageError(
@@ -306,8 +306,8 @@ def degrade(
     Args:
         hq: x, (3, H, W) or (B, 3, H, W), RGB in [0, 1].
         degradation: its parameters; for a batch also a list with one per image.
-        generator: CPU generator of the noise; for a batch also a list with one per image. One generator for a batch is used
-            image after image. None is accepted without noise.
+        generator: CPU generator of the noise; for a batch also a list with one per image. One generator for a batch is
+            used image after image. None is accepted without noise.
 
     Returns:
         y, of the shape, dtype and device of `hq`, in [0, 1], its values k / 255.
@@ -328,12 +328,12 @@ def degrade(
 
 
 def noise_generator(seed: int) -> torch.Generator:
-    """A CPU generator for `degrade`: nothing in common with the sampler's of the same seed, which may restore the result."""
+    """A CPU generator for `degrade`, which shares nothing with that of a sampler which restores with the same seed."""
     return torch.Generator().manual_seed(zlib.crc32(f"degradation {seed}".encode()))
 
 
 def lq_hq_pair(hq: Tensor, ranges: Ranges, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """One training pair (y, x_0): x_0 mirrored left to right half the time, both grey 1 % of the time, y by a random Eq. 17.
+    """One training pair (y, x_0): x_0 mirrored half the time, both grey 1 % of the time, y by a random Eq. 17.
 
     Args:
         hq: a clean image, (3, H, W) RGB in [0, 1].

@@ -61,7 +61,7 @@ def scratch_folder(parent: str | os.PathLike) -> Iterator[Path]:
 
 
 def save_whole(model, folder: Path) -> None:
-    """`model.save_pretrained` beside the folder, then put into place: it is whole or not there; what was there is replaced."""
+    """`model.save_pretrained` beside the folder, then put into its place: whole or not there, instead of what was."""
     folder = folder.absolute()
     with scratch_folder(folder.parent) as scratch:
         fresh = scratch / "fresh"

@@ -40,8 +40,8 @@ def find(inputs: list[str | os.PathLike]) -> list[Path]:
 def search(inputs: list[str | os.PathLike], recursive: bool | None = None, output: Path | None = None) -> Found:
     """The pictures of files and folders.
 
-    Files are taken as they are named. Of a folder all that Pillow reads, by name or else by content, is taken; hidden files are
-    not looked at.
+    Files are taken as they are named. Of a folder all that Pillow reads, by name or else by content, is taken; hidden
+    files are not looked at.
 
     Args:
         inputs: what the user names.
@@ -102,7 +102,7 @@ def _is_shown(path: Path) -> bool:
 
 
 def is_picture(path: Path) -> bool:
-    """Whether a file is a picture that Pillow reads: by the ending of its name, which may promise too much, or by its content."""
+    """Whether a file is a picture that Pillow reads: by its name, which may promise too much, or by its content."""
     if path.suffix.lower() in endings():
         return True
     if not path.is_file():  # no pipe is opened: it might never answer

@@ -44,7 +44,8 @@ def check_size(width: int, height: int, name: str = "the picture") -> None:
         )
     if width * height > MAX_PIXELS:
         raise ImageError(
-            f"{name} is {width}x{height} pixels; up to {MAX_PIXELS / 1e6:.0f} megapixels are accepted: scale it down first."
+            f"{name} is {width}x{height} pixels; up to {MAX_PIXELS / 1e6:.0f} megapixels are accepted: scale it down "
+            "first."
         )
 
 
@@ -81,8 +82,8 @@ def read(path: str | os.PathLike, name: str | None = None) -> Image.Image:
         raise
     except _DAMAGED as error:
         raise ImageError(
-            f"{name} is damaged or truncated ({' '.join(str(error).split())}); a whole picture is accepted: save or download "
-            "it again."
+            f"{name} is damaged or truncated ({' '.join(str(error).split())}); a whole picture is accepted: save or "
+            "download it again."
         ) from None
 
 
@@ -127,10 +128,10 @@ def _not_a_picture(path: Path, name: str) -> str:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Any PIL mode (1, L, LA, P, RGB, RGBA, CMYK, I;16, F, ...) to upright RGB in sRGB; transparent pixels are laid on white.
+    """Any PIL mode (1, L, LA, P, RGB, RGBA, CMYK, I;16, F, ...) to upright sRGB; transparent pixels are laid on white.
 
-    `.info` of the result holds what goes on to a picture that is made of it (`difface.metadata.kept`) and `notes`, a list of what
-    was done to its colours.
+    `.info` of the result holds what goes on to a picture that is made of it (`difface.metadata.kept`) and `notes`, a
+    list of what was done to its colours.
     """
     info = metadata.kept(image) | {"notes": list(image.info.get("notes", []))}
     profile, from_file = image.info.get("icc_profile"), image.format is not None
@@ -149,8 +150,8 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _to_8_bit(values: np.ndarray, from_file: bool) -> np.ndarray:
-    """Grey values of more than 8 bits: 0..65535 of 16-bit integers and of others in a file, however dark it is; elsewhere 0..255
-    where there are none above, and floats 0..1 or 0..255.
+    """Grey values of more than 8 bits: 0..65535 of 16-bit integers and of others in a file, however dark it is;
+    elsewhere 0..255 where there are none above, and floats 0..1 or 0..255.
     """
     if not np.isfinite(values).all():
         raise ImageError(
@@ -246,7 +247,7 @@ def resize(image: torch.Tensor, height: int, width: int) -> torch.Tensor:
 
 
 def fit_square(image: torch.Tensor, size: int) -> torch.Tensor:
-    """(3, H, W) -> (3, size, size): padded to a square by its edge pixels, so that no face is stretched, then resized."""
+    """(3, H, W) -> (3, size, size): made square by its edge pixels, so that no face is stretched, then resized."""
     return fit_squares(image[None], size, _bicubic).clamp(0, 1)[0]
 
 

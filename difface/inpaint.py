@@ -36,8 +36,8 @@ def fill(
         callback_on_step_end: as for the pipeline, with x0_hat (`pred_original_sample`).
 
     Returns:
-        The pipeline's output, PIL images of the picture's size; `.info` also holds `rule`, `gamma` and `composite`, and `notes` on the
-        picture.
+        The pipeline's output, PIL images of the picture's size; `.info` also holds `rule`, `gamma` and `composite`, and
+        `notes` on the picture.
 
     Raises:
         ImageError: the mask has another size than the picture, or leaves no pixel of the model's known.
@@ -51,8 +51,8 @@ def fill(
         )
     if constraint.fitted(1, pipeline.size).mask.all():
         raise images.ImageError(
-            f"at the model's {pipeline.size} pixels its mask leaves none that is wholly known; a mask with larger known parts "
-            "is accepted: mark less as missing."
+            f"at the model's {pipeline.size} pixels its mask leaves none that is wholly known; a mask with larger "
+            "known parts is accepted: mark less as missing."
         )
     output = pipeline(
         picture,

@@ -1,7 +1,8 @@
-"""Masks of missing pixels: the four kinds of the inpainting test set, those of training, and the holes of a given picture.
+"""Masks of missing pixels: the four kinds of the inpainting test set, those of training, and a picture's holes.
 
-As with degradations, parameters are drawn first (`Mask`, from a generator) and painted afterwards (`Mask.paint`), so that a
-test set can be written down and the same mask had at any size. The numbers are those of the official code at 256 pixels.
+As with degradations, parameters are drawn first (`Mask`, from a generator) and painted afterwards (`Mask.paint`), so
+that a test set can be written down and the same mask had at any size. The numbers are those of the official code at 256
+pixels.
 """
 
 import os
@@ -31,7 +32,7 @@ _LOSSLESS_TIFF = ("raw", "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "pack
 
 @dataclass(frozen=True)
 class Mask:
-    """What is missing, in pixels of a 256 x 256 picture. `dataclasses.asdict` gives its JSON form, `Mask(**d)` reads it back.
+    """What is missing of 256 x 256 pixels. `dataclasses.asdict` gives its JSON form, `Mask(**d)` reads it back.
 
     Attributes:
         kind: "box", "irregular", "half", "expand" or "outpainting".
@@ -142,8 +143,8 @@ def _whole(generator: torch.Generator, low: int, high: int) -> int:
 def plan(files: Sequence[str | os.PathLike], per_kind: int = 500, seed: int = 12345) -> list[tuple[Path, Mask]]:
     """The inpainting test set: which picture gets which mask.
 
-    The pictures are taken in order of name (the official script's order depended on the file system), `per_kind` each for
-    box, irregular, expand and half. Picture k draws from a generator of its own, seeded with `seed` + k.
+    The pictures are taken in order of name (the official script's order depended on the file system), `per_kind` each
+    for box, irregular, expand and half. Picture k draws from a generator of its own, seeded with `seed` + k.
 
     Args:
         files: at least 4 `per_kind` pictures.
@@ -156,7 +157,8 @@ def plan(files: Sequence[str | os.PathLike], per_kind: int = 500, seed: int = 12
     kinds = [kind for kind in (box, irregular, expand, half) for _ in range(per_kind)]
     if len(files) < len(kinds):
         raise ValueError(
-            f"{len(files)} pictures were given; {len(kinds)} are needed for {per_kind} of each of the four kinds: lower `per_kind`."
+            f"{len(files)} pictures were given; {len(kinds)} are needed for {per_kind} of each of the four kinds: "
+            "lower `per_kind`."
         )
     chosen = sorted(map(Path, files), key=lambda file: (file.name, file))
     generators = (torch.Generator().manual_seed(seed + k) for k in range(len(kinds)))
@@ -175,8 +177,8 @@ def read_mask(file: str | os.PathLike) -> torch.Tensor:
     levels = np.asarray(images.read(file))
     if not np.isin(levels, (0, 255)).all() or np.ptp(levels, axis=2).any():
         raise ImageError(
-            f"{file} holds other colours than black and white; a binary mask is accepted, white = missing: threshold it and "
-            "save it as PNG."
+            f"{file} holds other colours than black and white; a binary mask is accepted, white = missing: threshold "
+            "it and save it as PNG."
         )
     return torch.from_numpy(levels[..., 0] == 255).float()[None, None]
 
@@ -184,8 +186,9 @@ def read_mask(file: str | os.PathLike) -> torch.Tensor:
 def find_mask(file: str | os.PathLike) -> torch.Tensor:
     """The holes of a picture: connected areas of exact (0, 0, 0) of at least 16 pixels, in a lossless file.
 
-    A hole that was cut has bright pixels along most of its edge, whereas true black fades in; where an area's edge is nearly
-    black for a quarter of its length or more, or the file may have lost its exact values, the caller must give a mask.
+    A hole that was cut has bright pixels along most of its edge, whereas true black fades in; where an area's edge is
+    nearly black for a quarter of its length or more, or the file may have lost its exact values, the caller must give a
+    mask.
 
     Returns:
         (1, 1, H, W) float32, 1 = missing.
@@ -220,8 +223,8 @@ def _check_lossless(file: str | os.PathLike) -> None:
         lossless = image.format in ("PNG", "BMP") or image.info.get("compression") in _LOSSLESS_TIFF
         if not lossless or image.mode.startswith(("I", "F")):
             raise ImageError(
-                f"the file is {image.format} ({image.mode}), in which black may not be exact; PNG, BMP and lossless TIFF of 8 bits "
-                f"are accepted: {_GIVE_A_MASK}"
+                f"the file is {image.format} ({image.mode}), in which black may not be exact; PNG, BMP and lossless "
+                f"TIFF of 8 bits are accepted: {_GIVE_A_MASK}"
             )
 
 

@@ -25,8 +25,8 @@ _KEPT_INSIDE = (
     *(_Base.OffsetTime, _Base.OffsetTimeOriginal, _Base.OffsetTimeDigitized),
     *(_Base.SubsecTime, _Base.SubsecTimeOriginal, _Base.SubsecTimeDigitized),
 )
-"""EXIF entries that are kept: when, with what and by whom a picture was taken. Where (GPS), notes of the maker, serial numbers
-and thumbnails are not."""
+"""EXIF entries that are kept: when, with what and by whom a picture was taken. Where (GPS), notes of the maker, serial
+numbers and thumbnails are not."""
 _BROKEN = (ValueError, TypeError, KeyError, IndexError, SyntaxError, OSError, AttributeError, struct.error)
 """What Pillow raises at damaged metadata, which are no reason to refuse a picture."""
 

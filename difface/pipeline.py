@@ -32,9 +32,10 @@ class DifFaceOutput(BaseOutput):
             `output_type="pt"` a tensor (B * K, 3, H, W), with "np" a float32 array (B * K, H, W, 3).
         estimates: f(y), one for each of the B inputs, in the same form; None for samples of the prior alone.
         info: what was done: `begin_index` (N), `calls`, `timesteps`, `noise_timestep`, `scheduler`, `eta`,
-            `num_inference_steps`, `official_start`, `dtype`, `size`, and `notes`: for each of the B inputs a list of what
-            was done to it on the way in, in words that go on "The picture is ..." (`difface.tone`, `difface.colour`). An interrupted call
-            lists the calls that were made.
+            `num_inference_steps`, `official_start`, `dtype`, `size`, and `notes`: for each of the B inputs a list of
+                what
+            was done to it on the way in, in words that go on "The picture is ..." (`difface.tone`, `difface.colour`).
+            An interrupted call lists the calls that were made.
     """
 
     images: Pictures
@@ -50,9 +51,9 @@ class DifFaceOutput(BaseOutput):
 class DifFacePipeline(DiffusionPipeline):
     """Blind face restoration with a plain estimator and a diffusion prior.
 
-    A folder that `save_pretrained` wrote is opened by `DifFacePipeline.from_pretrained(folder)`, and without this class by
-    `DiffusionPipeline.from_pretrained(folder, custom_pipeline=difface.__path__[0], trust_remote_code=True)`, where diffusers
-    runs a copy of this file; the package must be there for the networks.
+    A folder that `save_pretrained` wrote is opened by `DifFacePipeline.from_pretrained(folder)`, and without this class
+    by `DiffusionPipeline.from_pretrained(folder, custom_pipeline=difface.__path__[0], trust_remote_code=True)`, where
+    diffusers runs a copy of this file; the package must be there for the networks.
 
     Args:
         unet: predicts eps from (x_t, t); of six output channels the last three (variance) are dropped.
@@ -120,8 +121,8 @@ class DifFacePipeline(DiffusionPipeline):
 
         Args:
             image: B pictures, as `difface.images.to_tensors` takes them: PIL images, uint8 arrays or a tensor
-                (B, 3, H, W) in [0, 1]. They are worked on at the model's size and returned at their own. Dark, faded, black
-                and white and toned ones come back as such (`difface.tone`).
+                (B, 3, H, W) in [0, 1]. They are worked on at the model's size and returned at their own. Dark, faded,
+                black and white and toned ones come back as such (`difface.tone`).
             num_inference_steps: with DDIM the length of the whole chain's grid, a divisor of T (250: every fourth
                 timestep), of which the steps below N are taken; with others the number of network calls.
                 Default 250, with others 5.
@@ -139,8 +140,8 @@ class DifFacePipeline(DiffusionPipeline):
             return_dict: False returns the tuple (images, estimates, info).
             callback_on_step_end: called as (pipeline, step, timestep, tensors) after every step; may return a changed
                 "sample". `pipeline._interrupt = True` leaves the other steps out, an exception ends the call.
-            callback_on_step_end_tensor_inputs: of "sample" and "pred_original_sample" (x0_hat), both in [-1, 1] and in the
-                tone that the networks see.
+            callback_on_step_end_tensor_inputs: of "sample" and "pred_original_sample" (x0_hat), both in [-1, 1] and in
+                the tone that the networks see.
 
         Raises:
             ValueError, TypeError: an argument outside what is accepted; the message says which and what is.
@@ -244,7 +245,7 @@ class DifFacePipeline(DiffusionPipeline):
         callback: Callable | None = None,
         callback_inputs: list[str] = ["sample", "pred_original_sample"],  # noqa: B006
     ) -> tuple[torch.Tensor, int]:
-        """The reverse chain: network, stock scheduler step, constraint; x_0 in [-1, 1], and the calls that were made."""
+        """The reverse chain: network, stock scheduler step, constraint; x_0 in [-1, 1], and the calls it took."""
         scheduler, timesteps, calls = steps.scheduler, steps.timesteps, 0
         self._num_timesteps, self._interrupt = len(timesteps), False
         with self.progress_bar(total=len(timesteps)) as progress:
@@ -261,7 +262,7 @@ class DifFacePipeline(DiffusionPipeline):
                 )
                 sample = step.prev_sample
                 if project is not None:
-                    # The DDIM update is linear in x0_hat: x_s moves by sqrt(abar_s) (x0' - x0_hat), eps stays (Eq. 6, 15-16).
+                    # DDIM is linear in x0_hat: x_s moves by sqrt(abar_s) (x0' - x0_hat), eps stays (Eq. 6, 15-16).
                     refined = project(x0_hat)
                     sample = sample + _next_alpha_cumprod(scheduler, timestep).sqrt() * (refined - x0_hat)
                     x0_hat = refined
@@ -310,7 +311,8 @@ class DifFacePipeline(DiffusionPipeline):
         _check_count(num_images_per_input)
         if not isinstance(constraint, Constraint | None):
             raise TypeError(
-                f"`constraint` must be one of `difface.constraints`, e.g. `Masked(mask)`; got {type(constraint).__name__}."
+                "`constraint` must be one of `difface.constraints`, e.g. `Masked(mask)`; got "
+                f"{type(constraint).__name__}."
             )
         if self.estimator.takes_mask and getattr(constraint, "mask", None) is None:
             raise ValueError("this pipeline's estimator needs a mask; got none: pass `constraint=Masked(mask)`.")
@@ -380,8 +382,8 @@ def one_generator_each(generator: Generators, count: int) -> list[torch.Generato
     for one in generators:
         if not isinstance(one, torch.Generator) or one.device.type != "cpu":
             raise ValueError(
-                "`generator` must hold torch.Generators on the CPU, so that a seed gives the same picture anywhere; got "
-                f"{one.device if isinstance(one, torch.Generator) else type(one).__name__}."
+                "`generator` must hold torch.Generators on the CPU, so that a seed gives the same picture anywhere; "
+                f"got {one.device if isinstance(one, torch.Generator) else type(one).__name__}."
             )
     if len(generators) != count:
         raise ValueError(

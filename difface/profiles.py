@@ -119,8 +119,8 @@ def profile(name: str) -> Profile:
     if Path(name).is_dir():
         return _saved(Path(name))
     raise ValueError(
-        f"the profile '{name}' is unknown; {', '.join(PROFILES)} are accepted, and folders that `python -m difface assemble` "
-        "wrote: choose one."
+        f"the profile '{name}' is unknown; {', '.join(PROFILES)} are accepted, and folders that `python -m difface "
+        "assemble` wrote: choose one."
     )
 
 
@@ -187,7 +187,8 @@ def assemble(unet: Path, estimator: Path | None, folder: Path, begin_index: int 
     for given, kind in ((unet, UNet), (estimator, FaceEstimator)):
         if given is not None and _json(given / "config.json").get("_class_name") != kind.__name__:
             raise ValueError(
-                f"{given} holds no {kind.__name__}; a folder that `python -m difface train` or `convert` wrote is accepted: check it."
+                f"{given} holds no {kind.__name__}; a folder that `python -m difface train` or `convert` wrote is "
+                "accepted: check it."
             )
     loaded = FaceEstimator.from_pretrained(estimator) if estimator else None
     save_whole(DifFacePipeline(UNet.from_pretrained(unet), build_scheduler("ddim"), loaded, begin_index), folder)
@@ -230,8 +231,8 @@ def inpainting_estimator(name: str) -> str:
     if not profile(name).inpainting:
         able = [known.name for known in PROFILES.values() if known.inpainting]
         raise ValueError(
-            f"the profile '{name}' has no inpainting estimator; {', '.join(able)} are accepted: use --profile {able[0]}, or "
-            "train one with `python -m difface train estimator --task inpaint`."
+            f"the profile '{name}' has no inpainting estimator; {', '.join(able)} are accepted: use --profile "
+            f"{able[0]}, or train one with `python -m difface train estimator --task inpaint`."
         )
     return next(iter(profile(name).inpainting))
 

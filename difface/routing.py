@@ -1,4 +1,4 @@
-"""What a picture is: one aligned face, which is restored as it is, or a photo, whose faces are found, aligned and pasted back."""
+"""What a picture is: one aligned face, to be restored as it is, or a photo, whose faces are found and pasted back."""
 
 from typing import NamedTuple
 
@@ -14,14 +14,15 @@ from difface.images import ImageError, to_rgb
 from difface.pipeline import DifFacePipeline
 
 TOLERANCE, LOOSE = 0.12, 0.25
-"""How far the corners of a face's aligned square are from those of the picture, on the average and as a part of its side, up to
-which the picture is an aligned face; the second in small ones (`SMALL`), whose points are less sure. Of 20 real crops of 512
-pixels it was at most 0.10, of 40 mildly and moderately degraded portraits at 64 pixels at most 0.24."""
+"""How far the corners of a face's aligned square are from those of the picture, on the average and as a part of its
+side, up to which the picture is an aligned face; the second in small ones (`SMALL`), whose points are less sure. Of 20
+real crops of 512 pixels it was at most 0.10, of 40 mildly and moderately degraded portraits at 64 pixels at most
+0.24."""
 SQUARE = 0.02
 """Difference of the sides, as a part of the longer one, up to which a picture counts as square."""
 SMALL = 2
-"""A square picture of up to this many times the model's size in which no face is found is an aligned face, too degraded to be
-seen: of severely degraded portraits at 64 pixels the detectors find none."""
+"""A square picture of up to this many times the model's size in which no face is found is an aligned face, too degraded
+to be seen: of severely degraded portraits at 64 pixels the detectors find none."""
 SCORE = 0.5
 """Least confidence of a face, unless another is asked for."""
 
@@ -41,7 +42,8 @@ class Route(NamedTuple):
 def route(picture: Image.Image, size: int, *, aligned: bool | None = None, min_score: float = SCORE) -> Route:
     """Whether a picture is one aligned face or a photo.
 
-    A picture is an aligned face if it is square and a face in it has its points where `FFHQ_TEMPLATE` has them (`TOLERANCE`); or if it is square and small (`SMALL`) and no face is found. Anything else is a photo.
+    A picture is an aligned face if it is square and a face in it has its points where `FFHQ_TEMPLATE` has them
+    (`TOLERANCE`); or if it is square and small (`SMALL`) and no face is found. Anything else is a photo.
 
     Args:
         picture: any mode, any size.
@@ -68,8 +70,8 @@ def route(picture: Image.Image, size: int, *, aligned: bool | None = None, min_s
         return Route(None, "no face was found, so the whole picture was taken as one aligned face.")
     if not found:
         raise ImageError(
-            "no face was found in it; a photo with faces of 20 pixels or more, or one aligned face is accepted: if it is one "
-            "aligned face, say so (--aligned, or Already aligned on the page)."
+            "no face was found in it; a photo with faces of 20 pixels or more, or one aligned face is accepted: if it "
+            "is one aligned face, say so (--aligned, or Already aligned on the page)."
         )
     return Route(found)
 

@@ -1,14 +1,14 @@
 """The tone of a picture: how dark or faded it is, and the one colour of a black and white or toned one.
 
-The networks have learnt from pictures in colours and of a full range of levels. Others are brought there before f(y), and the
-answers are brought back:
+The networks have learnt from pictures in colours and of a full range of levels. Others are brought there before f(y),
+and the answers are brought back:
 
-- A dark or faded picture is stretched, y' = gain (y - low) + NORMAL[0] with gain = (NORMAL[1] - NORMAL[0]) / (high - low), alike
-  in every channel, and its answer goes through the inverse. Levels that leave [0, 1] on the way are cut off for the networks and
-  added again to the answer, so that each y = H x_0 of `difface.constraints` holds after it if y' = H x_0' held before.
-  Low and high are the levels with `SHARE` percent of all values below and above. Blur narrows them too, and is no reason to stretch:
-  it takes the fine detail first. A picture counts as dark or faded only where high, low or the range between them is beyond
-  `DARK`, `FADED` or `FLAT` for the detail that it has.
+- A dark or faded picture is stretched, y' = gain (y - low) + NORMAL[0] with gain = (NORMAL[1] - NORMAL[0]) / (high -
+  low), alike in every channel, and its answer goes through the inverse. Levels that leave [0, 1] on the way are cut off
+  for the networks and added again to the answer, so that each y = H x_0 of `difface.constraints` holds after it if y' =
+  H x_0' held before. Low and high are the levels with `SHARE` percent of all values below and above. Blur narrows them
+  too, and is no reason to stretch: it takes the fine detail first. A picture counts as dark or faded only where high,
+  low or the range between them is beyond `DARK`, `FADED` or `FLAT` for the detail that it has.
 - What has one tone, each channel the same function of the luminance everywhere, comes back in it.
 
 All other pictures are left alone, bit for bit.
@@ -29,20 +29,21 @@ NORMAL = (0.106, 0.863)
 SIDE = 64
 """Pixels to which a picture is reduced before it is judged."""
 DARK, FADED, FLAT = (0.53, 0.4), (0.475, -0.4), (0.26, 1.05)
-"""Limits of the high level, the low level and the range as (a, b) of a + b detail, where detail is the standard deviation of what
-a 3 x 3 mean takes away, as a part of the picture's own. 500 portraits of the training side, clean (detail 0.18), at 3,000
-degradations of training and at those of the test grid (0.04), all lie within, by 0.01 or more."""
+"""Limits of the high level, the low level and the range as (a, b) of a + b detail, where detail is the standard
+deviation of what a 3 x 3 mean takes away, as a part of the picture's own. 500 portraits of the training side, clean
+(detail 0.18), at 3,000 degradations of training and at those of the test grid (0.04), all lie within, by 0.01 or
+more."""
 MOST_DETAIL = 0.25
 """More is noise."""
 LEAST = 2 / 255
 """Range of levels below which there is nothing to be seen, and nothing is stretched."""
 ONE_TONE, ROUNDING, SHADE = 1 / 255, 0.4 / 255, 0.22
-"""Largest standard deviation of any channel from its function of the luminance: in a picture of normal range, what rounding to whole
-levels makes of none in a dark one, and as a part of what that function adds to grey (JPEG blurs a strong tone at edges). Portraits
-in colours have 1.4 levels or more, and 0.3, at the degradations of training."""
+"""Largest standard deviation of any channel from its function of the luminance: in a picture of normal range, what
+rounding to whole levels makes of none in a dark one, and as a part of what that function adds to grey (JPEG blurs a
+strong tone at edges). Portraits in colours have 1.4 levels or more, and 0.3, at the degradations of training."""
 TINT = (0.02, 1 / 255)
-"""A cast, the same everywhere, is no tone: that is what a coarse JPEG leaves of colours. Slopes over the luminance that differ from 1
-by less than the first, with offsets of more than the second."""
+"""A cast, the same everywhere, is no tone: that is what a coarse JPEG leaves of colours. Slopes over the luminance that
+differ from 1 by less than the first, with offsets of more than the second."""
 BINS = 32
 """Parts of the range of luminance; a tone's function is straight in each."""
 

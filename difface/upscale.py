@@ -11,7 +11,7 @@ from difface import images, weights
 
 NETWORK = "RealESRGAN_x2plus.pth"
 TILE, PAD = 400, 10
-"""Side of the parts that the network sees, and the pixels around each that are cut off again, as in the official code."""
+"""Side of the parts that the network sees, and the pixels around each that are cut off again; official numbers."""
 
 
 def upscaler_name() -> str:

@@ -18,8 +18,8 @@ MOST = 8
 def tab(profile: profiles.Profile, examples: Path) -> None:
     """Draw the tab."""
     gr.Markdown(
-        "Many faces fit one bad photo. Make several answers, and see on the **certainty map** where they agree and where the "
-        "model invents."
+        "Many faces fit one bad photo. Make several answers, and see on the **certainty map** where they agree and "
+        "where the model invents."
     )
     with gr.Row():
         with gr.Column(min_width=300):
@@ -51,7 +51,8 @@ def _legend() -> str:
     stops = ", ".join(f"rgb({r}, {g}, {b})" for r, g, b in colours)
     most = f"±{certainty.FULL * 255:.0f} grey levels or more: the model invents"
     return (
-        f'<div class="legend"><span>±0: all agree</span><span class="scale" style="background: linear-gradient(to right, {stops})">'
+        '<div class="legend"><span>±0: all agree</span><span class="scale" style="background: linear-gradient(to '
+        f'right, {stops})">'
         f"</span><span>{most}</span></div>"
     )
 

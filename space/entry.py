@@ -21,10 +21,10 @@ class Refused(ValueError):
 
 
 class Page(gr.Blocks):
-    """A page whose events read no file but those in this server's upload folder, and refuse in one line what no field holds.
+    """A page whose events read files of this server's uploads alone, and refuse in one line what no field holds.
 
-    Gradio judges a path only where the client sends `meta` beside it, does not follow links, and fetches addresses. Examples
-    that a visitor clicks on are in the upload folder, too.
+    Gradio judges a path only where the client sends `meta` beside it, does not follow links, and fetches addresses.
+    Examples that a visitor clicks on are in the upload folder, too.
     """
 
     async def preprocess_data(self, block_fn, inputs: list, state, explicit_call: bool = False) -> list:
@@ -74,7 +74,7 @@ def _is_uploaded(path: str) -> bool:
 
 
 def check_field(field: gr.components.Component, value: Any) -> None:
-    """Raise `Refused` if a value as a client sent it is none that this field holds; Gradio checks some fields only in part."""
+    """Raise `Refused` if a client's value is none that this field holds; Gradio checks some fields only in part."""
     accepted = _accepted(field, value)
     if accepted:
         raise Refused(f"{field.label} is {reprlib.repr(value)}; {accepted} is accepted: change it.")

@@ -1,4 +1,4 @@
-"""The tab that fills the missing parts of a face: painted by the visitor, a mask of the paper's four kinds, or black holes."""
+"""The tab that fills missing parts of a face: painted by the visitor, a mask of the paper's kinds, or black holes."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -42,8 +42,8 @@ NOTHING_KNOWN = "the whole picture is marked as missing; some known pixels are a
 def tab(profile: profiles.Profile, examples: Path) -> None:
     """Draw the tab."""
     gr.Markdown(
-        "Choose a face, mark what is **missing**: paint over it in white, or choose a mask. Press *Fill in*. What is known "
-        "stays as it is."
+        "Choose a face, mark what is **missing**: paint over it in white, or choose a mask. Press *Fill in*. What is "
+        "known stays as it is."
     )
     name = OTHER_PROFILE.get(profile.name, profile.name)
     if not profiles.profile(name).inpainting:
@@ -145,7 +145,8 @@ def _advanced() -> tuple[gr.Number, list[gr.components.Component]]:
         gamma = gr.Textbox(
             "",
             label="γ",
-            info="How strongly: 0 (not at all) to 0.5 with Step, 0 to inf with the closed form. Empty is the most: exactly.",
+            info="How strongly: 0 (not at all) to 0.5 with Step, 0 to inf with the closed form. Empty is the most: "
+            "exactly.",
             placeholder="the most",
             max_lines=1,
         )
@@ -204,8 +205,8 @@ def _holes(path: str, whole: bool) -> torch.Tensor:
     """
     if not whole:
         raise images.ImageError(
-            "the face was cut out of the picture, and with it its exact black; holes are looked for in a whole picture: "
-            "tick Already aligned, or paint over what is missing."
+            "the face was cut out of the picture, and with it its exact black; holes are looked for in a whole "
+            "picture: tick Already aligned, or paint over what is missing."
         )
     try:
         return masks.find_mask(path)
@@ -214,7 +215,7 @@ def _holes(path: str, whole: bool) -> torch.Tensor:
 
 
 def _sheet(crop: Image.Image, missing: torch.Tensor | None) -> dict:
-    """What the canvas shows: a face enlarged or reduced to about `SHOWN` pixels, and a mask (1, 1, H, W) in white paint."""
+    """What the canvas shows: a face brought to about `SHOWN` pixels, and a mask (1, 1, H, W) in white paint."""
     ratio = shared.SHOWN / max(crop.size)
     shown = crop.resize([max(1, round(side * ratio)) for side in crop.size], Image.Resampling.LANCZOS)
     if missing is None:
@@ -274,8 +275,8 @@ def _layer(layer: str, width: int, height: int) -> Image.Image:
 def _of_the_face(paint: np.ndarray, height: int, width: int) -> np.ndarray:
     """What is painted, (h, w) bool, at the size of the face: no stroke is lost, however thin, and none moves.
 
-    A pixel of the face is missing if it holds the centre of a painted pixel, or a painted pixel holds its centre: just what
-    `_fitted` made the paint of.
+    A pixel of the face is missing if it holds the centre of a painted pixel, or a painted pixel holds its centre: just
+    what `_fitted` made the paint of.
     """
     missing = functional.interpolate(torch.from_numpy(paint)[None, None].float(), (height, width), mode="nearest-exact")
     missing = missing[0, 0].bool().numpy()

@@ -14,15 +14,16 @@ SCRIPT = Path(__file__).with_name("page.js")
 
 HEAD = """
 # DifFace Studio
-Restores a blurred, noisy or compressed **face**: a plain network makes a rough estimate, then a diffusion model that knows faces
-draws the details. It **makes up** what the picture does not show: a restored face is no evidence of anyone's identity.
+Restores a blurred, noisy or compressed **face**: a plain network makes a rough estimate, then a diffusion model that
+knows faces draws the details. It **makes up** what the picture does not show: a restored face is no evidence of
+anyone's identity.
 """
 BANNER = "Answered by **{name}** at **{size} × {size} pixels**{enlarged}. {note}"
 SMALL = "It is meant for small faces: a large, sharp photo comes back softer than it was."
 FOOT = """
-Nothing you upload is kept: it is used for your request only, and deleted from this server within {minutes} minutes. Method: DifFace
-(Yue and Loy, TPAMI 2024), on Hugging Face diffusers. Weights: {licence}. Transparent parts of a picture are laid on white. Where
-InsightFace's SCRFD finds the faces, its model is for non-commercial research.
+Nothing you upload is kept: it is used for your request only, and deleted from this server within {minutes} minutes.
+Method: DifFace (Yue and Loy, TPAMI 2024), on Hugging Face diffusers. Weights: {licence}. Transparent parts of a picture
+are laid on white. Where InsightFace's SCRFD finds the faces, its model is for non-commercial research.
 """
 NAMES = {"tiny": "the embedded small model (tiny)", "ffhq512": "the paper's models (ffhq512)"}
 
@@ -31,7 +32,8 @@ def build(profile_name: str = "tiny", examples: Path = shared.EXAMPLES) -> gr.Bl
     """The page.
 
     Args:
-        profile_name: one that restores without a mask; its networks are loaded by `shared.warm_up` or the first request.
+        profile_name: one that restores without a mask; its networks are loaded by `shared.warm_up` or the first
+            request.
         examples: folder of faces to click on, with whole photos in its folder photos; may be empty or missing.
     """
     profile, minutes = profiles.profile(profile_name), sum(shared.CLEANING) // 60

@@ -31,8 +31,8 @@ RESULTS = shared.ROOT / "eval" / "results"
 """Where measured tables are, table_N.csv; a table that is not there shows the printed numbers only."""
 MEASURED = "the embedded 64-pixel models on 100 held-out portraits: not the paper's faces, size or networks"
 NOT_MEASURED = (
-    "Not measured here: it needs real low-quality photos, or metrics whose weights and picture size the embedded models do "
-    "not have. <code>python -m eval table</code> makes it."
+    "Not measured here: it needs real low-quality photos, or metrics whose weights and picture size the embedded "
+    "models do not have. <code>python -m eval table</code> makes it."
 )
 TABLES = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI"]
 
@@ -40,8 +40,8 @@ TABLES = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI"]
 def tab(profile: profiles.Profile) -> None:
     """Draw the tab."""
     gr.Markdown(
-        f"**Figures 3 to 8, live**, on a clean face of your choice (or the astronaut), with {STEPS} DDIM steps instead of the "
-        "paper's 250. It takes some seconds."
+        f"**Figures 3 to 8, live**, on a clean face of your choice (or the astronaut), with {STEPS} DDIM steps instead "
+        "of the paper's 250. It takes some seconds."
     )
     with gr.Row():
         with gr.Column(min_width=300, scale=1):

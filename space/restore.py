@@ -62,7 +62,8 @@ def _advanced(profile: profiles.Profile) -> list[gr.components.Component]:
                 DDIM_STEPS,
                 value=DEFAULT_STEPS,
                 label="DDIM steps",
-                info="Of the whole chain of 1000; those below N are taken, so N = 400 and 250 steps make 100 network calls.",
+                info="Of the whole chain of 1000; those below N are taken, so N = 400 and 250 steps make 100 network "
+                "calls.",
             )
             eta = widgets.slider(
                 0, 1, DEFAULT_ETA, step=0.05, label="η", info="Fresh noise per step: 0 is none (DDIM), 1 is DDPM."
@@ -146,6 +147,7 @@ def restorer(profile: str) -> Callable:
 
 def _summary(total: int, start: int, size: int, seconds: float, seed: int, result: Image.Image) -> str:
     return (
-        f"{total} network calls from N = {start} in {seconds:.1f} s, seed {seed}. The model saw and drew {size} × {size} pixels; "
-        f"the file has the {result.width} × {result.height} of the face in your picture, and says inside that it is AI-restored."
+        f"{total} network calls from N = {start} in {seconds:.1f} s, seed {seed}. The model saw and drew {size} × "
+        f"{size} pixels; the file has the {result.width} × {result.height} of the face in your picture, and says "
+        "inside that it is AI-restored."
     )

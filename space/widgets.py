@@ -47,8 +47,8 @@ def picture(label: str, examples: Path, elem_id: str, height: int = 320) -> gr.I
             samples_per_page=12,
             elem_id=f"{elem_id}-examples",
         )
-        # A clicked example is the thumbnail's own file, which the cleaning of old uploads must not take away. It asks the
-        # parts of the page what to keep, and the thumbnail is none.
+        # A clicked example is the thumbnail's own file, which the cleaning of old uploads must not take away. It asks
+        # the parts of the page what to keep, and the thumbnail is none.
         face.keep_in_cache |= thumbnail.keep_in_cache
         dataset.click(
             lambda sample: sample[0],
@@ -61,7 +61,7 @@ def picture(label: str, examples: Path, elem_id: str, height: int = 320) -> gr.I
 
 
 def slider(*arguments, **options) -> gr.Slider:
-    """A `gr.Slider` whose emptied number box is refused in one line. Events must not change its properties (see `picture`)."""
+    """A `gr.Slider` whose emptied box is refused in one line. Events must not change its properties (see `picture`)."""
     made = gr.Slider(*arguments, **options)
     checked = made.preprocess
 

@@ -34,8 +34,8 @@ PICTURES = {
 def tab(profile: profiles.Profile) -> None:
     """Draw the tab."""
     gr.Markdown(
-        "Take a **clean** face, make it worse with the degradation of the paper (Eq. 17), and restore it: here the truth is "
-        "known, so every step can be scored."
+        "Take a **clean** face, make it worse with the degradation of the paper (Eq. 17), and restore it: here the "
+        "truth is known, so every step can be scored."
     )
     with gr.Row():
         with gr.Column(min_width=300):
@@ -195,7 +195,7 @@ def _is_invented(path: str) -> bool:
 def _files(
     compared: dict[str, torch.Tensor], info: dict, profile: str, seed: int, invented: bool
 ) -> list[tuple[str, str]]:
-    """The pictures, enlarged, as files, so that what is downloaded says whether an AI made it; each with its caption."""
+    """The pictures, enlarged, as files, so that a download says whether an AI made it; each with its caption."""
     folder, files = shared.result_folder(), []
     for caption, picture in compared.items():
         name, comment = PICTURES[caption]
@@ -246,7 +246,7 @@ def _contracted(truth: torch.Tensor, output: DifFaceOutput) -> str:
     error = 2 * (truth - output.estimates[0]).norm().item()
     factor = contraction().factor[output.info["noise_timestep"]].item()
     return (
-        f"The estimate is off by ‖e‖ = {error:.1f} (images in [-1, 1]). Noise up to N = {output.info['begin_index']} shrinks "
-        f"that to √ᾱ_N ‖e‖ = {factor:.2f} × {error:.1f} = {factor * error:.1f}; from there the prior draws a face. A high "
-        "PSNR rewards blur: compare the pictures, too."
+        f"The estimate is off by ‖e‖ = {error:.1f} (images in [-1, 1]). Noise up to N = {output.info['begin_index']} "
+        f"shrinks that to √ᾱ_N ‖e‖ = {factor:.2f} × {error:.1f} = {factor * error:.1f}; from there the prior draws a "
+        "face. A high PSNR rewards blur: compare the pictures, too."
     )

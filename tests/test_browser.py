@@ -107,7 +107,7 @@ def open_tab(browser, name: str) -> None:
 
 
 def assert_fits_and_is_described(browser, folder: Path, name: str) -> None:
-    """At both widths nothing sticks out, and every picture that is shown has an alternative text; a screenshot is kept."""
+    """At both widths nothing sticks out, and every picture shown has an alternative text; a screenshot is kept."""
     for width in (1280, 390):
         set_width(browser, width)
         WebDriverWait(browser, 5).until(

@@ -1,4 +1,4 @@
-"""What comes in, kind by kind, and the right value for each: by command, in Python and, where it differs, on the page."""
+"""What comes in, kind by kind, and its right value: by command, in Python and, where it differs, on the page."""
 
 import io
 import json
@@ -373,7 +373,7 @@ def test_a_mask_that_leaves_nothing_known_is_refused(run, tmp_path, astronaut_fa
 
 @pytest.mark.parametrize("side", [64, 100, 511, 700])
 def test_what_the_page_paints_is_what_it_reads(side):
-    """From the mask to the canvas and back: the same pixels, also where sizes do not divide; none is lost where it shrinks."""
+    """From the mask to the canvas and back: the same pixels, also at sizes that do not divide; shrinking loses none."""
     sheet = pytest.importorskip("space.inpaint", reason="gradio is not installed")
     hole = torch.zeros(1, 1, side, side)
     hole[..., side // 3, :] = hole[..., 5:9, 5] = 1

@@ -143,10 +143,11 @@ def test_grey_keeps_the_luminance_of_a_face(tiny, astronaut_face):
 
 
 def test_grey_sees_no_colours(tiny, astronaut_face):
+    [colours] = images.to_tensors(astronaut_face)
     of_colour, of_grey = (
         tiny(picture, 20, 1.0, generators(0), constraint=Grey(), output_type="pt").images
-        for picture in (images.to_tensors(astronaut_face)[0], (LUMA * images.to_tensors(astronaut_face)[0]).sum(0).expand(3, -1, -1).float())
-    )  # fmt: skip
+        for picture in (colours, (LUMA * colours).sum(0).expand(3, -1, -1).float())
+    )
     assert (of_colour - of_grey).abs().max() < 1e-3
 
 

@@ -1,4 +1,4 @@
-"""What the documents say can be done: commands exist, code runs, links lead somewhere, and no number stands without its command."""
+"""What the documents say can be done: commands exist, code runs, links lead somewhere, numbers have commands."""
 
 import re
 import shlex

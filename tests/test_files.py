@@ -1,4 +1,4 @@
-"""Files are written whole or not at all, by many threads at once, whatever they are called; nothing is left of dead runs."""
+"""Files are written whole or not at all, by many threads at once, under any name; nothing is left of dead runs."""
 
 import hashlib
 import os

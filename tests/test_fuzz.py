@@ -1,4 +1,4 @@
-"""Bad files, numbers, text, paths and masks, two hundred and more: one clear line each, and the next visitor is served."""
+"""Bad files, numbers, text, paths and masks, over two hundred: one clear line each, and the next visitor is served."""
 
 import io
 import json
@@ -45,7 +45,7 @@ def claimed(width: int, height: int) -> bytes:
 
 @st.composite
 def bad_pictures(draw) -> bytes:
-    """The bytes of a file that is no usable picture: noise, a picture cut off, one that claims too much, one too small."""
+    """The bytes of a file that is no usable picture: noise, one cut off, one that claims too much, one too small."""
     whole = png(Image.radial_gradient("L"))
     kind = draw(st.sampled_from(["noise", "cut", "claim", "dot", "start"]))
     if kind == "noise":

@@ -1,4 +1,4 @@
-"""`python -m difface inpaint` and the page's tab: whose pixels the results hold, where masks come from, and what is refused."""
+"""`python -m difface inpaint` and the page's tab: whose pixels results hold, where masks come from, what is refused."""
 
 import json
 import socket
@@ -174,7 +174,7 @@ def test_the_page_paints_the_masks_of_the_four_kinds(page, case, tmp_path, kind)
 
 
 def test_the_page_fills_in_as_the_command_does(page, run, case, tmp_path):
-    """A black hole that is found is filled with the command's own bytes; what is known stays; the file says what made it."""
+    """A black hole that is found is filled with the command's own bytes; the rest stays; the file says what made it."""
     levels, hole = case
     face = tmp_path / "in" / "face.png"
     layers = ask(page, "/mask", face, kind="auto", mask_seed=0)["layers"]

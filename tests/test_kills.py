@@ -1,4 +1,4 @@
-"""Runs that are killed with SIGKILL, ten in all at random moments, end in the very files of a run that nothing broke."""
+"""Runs killed with SIGKILL, ten in all at random moments, end in the very files of a run that nothing broke."""
 
 import io
 import json
@@ -36,7 +36,7 @@ FILES = ("open", "os.mkdir", "os.rename", "os.remove", "os.listdir", "os.scandir
 
 
 def run(job: Callable[[Path], None], folder: Path, moment: int | None, delay: float, seen) -> None:
-    """The job in a process of its own, killed `delay` seconds after the file operation of that number, if it comes to that."""
+    """The job in its own process, killed `delay` seconds after the file operation of that number, if it gets there."""
     numbers = count(1)
 
     def watch(event: str, arguments: tuple) -> None:
@@ -68,7 +68,7 @@ class Runs:
         return process.exitcode, seen.value
 
     def broken(self, job: Callable[[Path], None], folder: Path, operations: int, kills: int, seed: int) -> None:
-        """Run a job that does about so many file operations, and again until it was killed so often, and then to its end."""
+        """Run a job that does about so many file operations until it was killed so often, and then to its end."""
         draw, killed = random.Random(seed), 0
         for _ in range(20 * kills):
             # half of them just before an operation, the others soon after one: while something is written
@@ -97,7 +97,7 @@ def faces(tmp_path_factory, astronaut_face) -> Path:
 
 
 def contents(folder: Path) -> dict[str, bytes | str]:
-    """All files below a folder, hidden ones, too; of checkpoints what is in them, which pickle words in several ways."""
+    """All files below a folder, hidden ones, too; of checkpoints what is in them, which pickles put in several ways."""
     files = {str(file.relative_to(folder)): file for file in folder.rglob("*") if file.is_file()}
     return {name: checkpoint(file) if file.suffix == ".pt" else file.read_bytes() for name, file in files.items()}
 

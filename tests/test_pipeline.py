@@ -198,7 +198,7 @@ def test_save_and_load(small, tmp_path, dtype):
 
 
 def test_plain_diffusers_opens_a_saved_folder(small, tmp_path, monkeypatch):
-    """As the docstring of `DifFacePipeline` says; diffusers copies the pipeline's file into its own cache of modules."""
+    """As the docstring of `DifFacePipeline` says; diffusers copies the pipeline's file into a cache of its own."""
     monkeypatch.setattr(dynamic_modules_utils, "HF_MODULES_CACHE", str(tmp_path / "modules"))
     monkeypatch.syspath_prepend(tmp_path / "modules")
     small.set_begin_index(300)

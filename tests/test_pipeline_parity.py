@@ -1,4 +1,4 @@
-"""The sampler is the official one: noise, 100 steps of a 250-step respacing and the inpainting step, through `__call__`."""
+"""The sampler is the official one: noise, 100 steps of a 250-step respacing, the inpainting step, in `__call__`."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""docs/rivals.md: a line for every method, true to the tables of the paper, the catalog and the names on the command line."""
+"""docs/rivals.md: a line for every method, true to the paper's tables, the catalog and the command line's names."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is one aligned face and what is a photo: by the places of the points, and as little as possible by anything else."""
+"""What is one aligned face and what is a photo: by the places of the points, and by little else."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,5 @@
-"""Where faces are in a photo: it is searched at several sizes, tile by tile, in four orientations; then each face is looked at
-again by itself in four orientations, and points count only where these agree on which way is up."""
+"""Where faces are in a photo: it is searched at several sizes, tile by tile, in four orientations; then each face is
+looked at again by itself in four orientations, and points count only where these agree on which way is up."""
 
 from collections.abc import Callable, Iterator
 
@@ -29,11 +29,11 @@ SIDEWAYS = 60
 """Degrees up to which an orientation may be the one to look for more faces of this kind in."""
 
 AGAIN, PART = 96, 0.55
-"""Side in pixels of the second look's pictures, and of the face's aligned square as a part of it. So small, faces that are not
-upright get low scores: of 76 faces each was surest upright, by 0.08 at least with CenterFace and 0.22 with SCRFD (at 160
-pixels 1 and 0 were not)."""
+"""Side in pixels of the second look's pictures, and of the face's aligned square as a part of it. So small, faces that
+are not upright get low scores: of 76 faces each was surest upright, by 0.08 at least with CenterFace and 0.22 with
+SCRFD (at 160 pixels 1 and 0 were not)."""
 DOUBLE = 0.4
-"""Faces are one and the same up to this distance of their points' centres, as a part of the smaller box's longer side."""
+"""Faces are one and the same up to this distance of their points' centres, in longer sides of the smaller box."""
 LEAD = 0.04
 """Least lead of the second look's best orientation over one that contradicts it."""
 APART = 45
@@ -56,8 +56,8 @@ def search(
         glance: look for faces that fill the picture only, at `COARSEST` pixels.
 
     Returns:
-        Boxes (n, 4) as left, top, right, bottom, scores (n,), and points (n, 5, 2) in the order of `FFHQ_TEMPLATE`, all in pixels
-        of the photo. The points are NaN where no orientation agrees.
+        Boxes (n, 4) as left, top, right, bottom, scores (n,), and points (n, 5, 2) in the order of `FFHQ_TEMPLATE`, all
+        in pixels of the photo. The points are NaN where no orientation agrees.
     """
     faint, longest = min(FAINT, threshold), max(photo.shape[:2])
     sides = (COARSEST,) if glance else (COARSEST, TILE)
@@ -74,8 +74,8 @@ def search(
 
 
 def _turns(found: np.ndarray) -> list[int]:
-    """In which orientations the tiles of a photo are searched: a photo is turned as a whole, so where most of the faces (n, 16)
-    that are known point, or about as many; all, where none is known."""
+    """In which orientations the tiles of a photo are searched: a photo is turned as a whole, so where most of the faces
+    (n, 16) that are known point, or about as many; all, where none is known."""
     angles = np.array([turn_of(row[5:15].reshape(5, 2)) for row in found])
     sums = np.array([found[_difference(angles, 90 * turn) <= SIDEWAYS, 4].sum() for turn in range(4)])
     return np.flatnonzero(sums >= sums.max() / 2).tolist()
@@ -110,9 +110,9 @@ def _views(photo: np.ndarray, side: int) -> Iterator[tuple[np.ndarray, np.ndarra
     """The photo with a longer side of `side` pixels, in tiles where that is more than `TILE`.
 
     Yields:
-        RGB picture whose sides are multiples of `MULTIPLE`, empty space black; its place (2,) in the resized photo, and that
-        photo's size over the original's (2,), both as x, y; and the edges of the view (left, top, right, bottom) at which faces
-        are cut, infinite where the photo itself ends.
+        RGB picture whose sides are multiples of `MULTIPLE`, empty space black; its place (2,) in the resized photo, and
+        that photo's size over the original's (2,), both as x, y; and the edges of the view (left, top, right, bottom)
+        at which faces are cut, infinite where the photo itself ends.
     """
     resized = _resized(photo, side / max(photo.shape[:2]))
     height, width = resized.shape[:2]
@@ -136,7 +136,7 @@ def _starts(length: int) -> list[int]:
 
 
 def _cut(boxes: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """(n,) whether a box reaches one of the edges; a neighbouring tile, or the whole photo, shows that face complete."""
+    """(n,) whether a box reaches an edge; a neighbouring tile, or the whole photo, shows that face complete."""
     return (boxes[:, :2] <= edges[:2] + 1).any(1) | (boxes[:, 2:] >= edges[2:] - 1).any(1)
 
 
@@ -161,8 +161,9 @@ def _again(photo: np.ndarray, row: np.ndarray, detect: Detector) -> tuple[float,
         row: (16,), see `_look`.
 
     Returns:
-        The mean of the scores of both looks (what looks like a face only once gets little), and the points (5, 2): those of the
-        first look where the face is upright in that view, found anew where it is turned; NaN where no orientation agrees.
+        The mean of the scores of both looks (what looks like a face only once gets little), and the points (5, 2):
+        those of the first look where the face is upright in that view, found anew where it is turned; NaN where no
+        orientation agrees.
     """
     points, turn = row[5:15].reshape(5, 2), row[15]
     score, best = _surest(photo, points, detect)
@@ -180,8 +181,8 @@ def _again(photo: np.ndarray, row: np.ndarray, detect: Detector) -> tuple[float,
 
 
 def _surest(photo: np.ndarray, points: np.ndarray, detect: Detector) -> tuple[float, np.ndarray | None]:
-    """The score and the points (5, 2) that a detector is surest of when a face is looked at by itself in four orientations; None
-    where it sees no face, or where one that contradicts it is as sure."""
+    """The score and the points (5, 2) that a detector is surest of when a face is looked at by itself in four
+    orientations; None where it sees no face, or where one that contradicts it is as sure."""
     crop, to_photo = _upright(photo, points, AGAIN)
     seen, scores = [], []
     for turn in range(4):
@@ -203,7 +204,7 @@ def _upright(photo: np.ndarray, points: np.ndarray, size: int) -> tuple[np.ndarr
 
 
 def _central(rows: np.ndarray, size: int) -> np.ndarray:
-    """Those of a detector's rows (n, 15) that are the face in the middle of a square picture, the nearest to it first."""
+    """Those of a detector's rows (n, 15) that are the face amid a square picture, the nearest to it first."""
     distances = np.abs(rows[:, 5:].reshape(-1, 5, 2).mean(1) - size / 2).max(1, initial=0)
     order = np.argsort(distances, kind="stable")
     return rows[order[distances[order] < PART * size / 2]]
@@ -220,8 +221,8 @@ def _difference(angle, other):
 
 
 def _distinct(rows: np.ndarray) -> np.ndarray:
-    """Those of (n, 16) rows whose boxes do not lie on that of a better one, the best first: faces that are upright in their view
-    before others, the surest before the less sure."""
+    """Those of (n, 16) rows whose boxes do not lie on that of a better one, the best first: faces that are upright in
+    their view before others, the surest before the less sure."""
     tilted = [_difference(turn_of(row[5:15].reshape(5, 2)), 90 * row[15]) > APART for row in rows]
     kept: list[int] = []
     for k in np.lexsort((-rows[:, 4], tilted)):

@@ -1,9 +1,9 @@
 """The methods that the paper compares with, and what came since.
 
 Each is called as `restore(lq, *, mask=None, scale=None, generator=None) -> (B, 3, H, W)`. Those in `METHODS` are
-training-free, on any prior of the catalog, one file each: the update rule is in the docstring, and the official defaults
-are the constructor's. `METHODS[name].load("tiny")` is one with the networks of a profile. Those in `LEARNED` have a
-network of their own.
+training-free, on any prior of the catalog, one file each: the update rule is in the docstring, and the official
+defaults are the constructor's. `METHODS[name].load("tiny")` is one with the networks of a profile. Those in `LEARNED`
+have a network of their own.
 """
 
 from inspect import signature
@@ -78,8 +78,8 @@ def load(
         steps: instead of the official number.
 
     Raises:
-        ValueError: an unknown name, or a task that the method cannot do, before a network is loaded; steps that it does not
-            take.
+        ValueError: an unknown name, or a task that the method cannot do, before a network is loaded; steps that it does
+            not take.
         difface.weights.WeightMissing: its network is not here; the message has the command that gets it or trains it.
     """
     known = METHODS | LEARNED

@@ -19,7 +19,8 @@ from difface.schedulers import ancestral
 Task = Literal["inpainting", "super-resolution", "blind"]
 Callback = Callable[["Method", int, int, dict], Any]
 Known = TypeVar("Known", bound=Operator | None)
-"""How y comes of x_0 in the tasks of a method: `KnownPixels` with a mask, `BlockMeans` with a scale, None for "blind"."""
+"""How y comes of x_0 in the tasks of a method: `KnownPixels` with a mask, `BlockMeans` with a scale, None for "blind".
+"""
 
 _GIVEN = {
     "inpainting": "a picture with `mask=` (1 = missing)",
@@ -77,7 +78,8 @@ class Method(ABC):
 
         Args:
             lq: RGB in [0, 1] (noise may reach a little beyond), (B, 3, H, W) of the prior's size, or with `scale` the
-                small pictures (B, 3, H / scale, W / scale), each pixel the mean of a block. Missing pixels are never seen.
+                small pictures (B, 3, H / scale, W / scale), each pixel the mean of a block. Missing pixels are never
+                seen.
             mask: (1, 1, H, W) or (B, 1, H, W), 1 = missing, 0 = known.
             scale: how many times as long the result's sides are.
             generator: one CPU generator per picture; a single one if there is one picture; None for fresh randomness.
@@ -119,7 +121,8 @@ class Method(ABC):
             raise ValueError(f"`lq` must be a tensor (B, 3, H, W); got {given}. Use `difface.images.to_tensors`.")
         if not lq.isfinite().all() or lq.min() < -1 or lq.max() > 2:
             raise ValueError(
-                f"`lq` must be in [0, 1], give or take its noise; got [{lq.min():g}, {lq.max():g}]. Divide bytes by 255."
+                f"`lq` must be in [0, 1], give or take its noise; got [{lq.min():g}, {lq.max():g}]. Divide bytes by "
+                "255."
             )
 
     @classmethod
@@ -129,8 +132,8 @@ class Method(ABC):
         wanted, size = side / (scale or 1), tuple(lq.shape[-2:])
         if size != (wanted, wanted):
             raise ValueError(
-                f"`lq` must be {wanted:g} pixels on each side for this prior{f' and scale {scale}' if scale else ''}; got "
-                f"{size[1]}x{size[0]}. Resize it, or use another prior."
+                f"`lq` must be {wanted:g} pixels on each side for this prior{f' and scale {scale}' if scale else ''}; "
+                f"got {size[1]}x{size[0]}. Resize it, or use another prior."
             )
 
 
@@ -138,8 +141,8 @@ class ChainMethod(Method, Generic[Known]):
     """A method that walks down the chain by a rule of its own, with the prior alone.
 
     Args:
-        unet: the prior, with three output channels (eps; the variance of an ancestral step is then the smaller of DDPM's
-            two, beta_i (1 - abar_{i-1}) / (1 - abar_i)) or with six (eps, v).
+        unet: the prior, with three output channels (eps; the variance of an ancestral step is then the smaller of
+            DDPM's two, beta_i (1 - abar_{i-1}) / (1 - abar_i)) or with six (eps, v).
     """
 
     def __init__(self, unet: UNet):

@@ -35,7 +35,7 @@ class OneCall(Method):
 
     @abstractmethod
     def _answer(self, lq: torch.Tensor, mask: torch.Tensor | None, generator: torch.Generator) -> torch.Tensor:
-        """(1, 3, side, side) and mask (1, 1, side, side), as for `restore` -> (1, 3, side, side), nominally in [0, 1]."""
+        """(1, 3, side, side), mask (1, 1, side, side), as for `restore` -> (1, 3, side, side), nominally in [0, 1]."""
 
     @property
     def size(self) -> int:

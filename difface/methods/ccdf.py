@@ -24,15 +24,15 @@ class CCDF(ChainMethod[KnownPixels | BlockMeans]):
         x <- P(x; z),  with a mask   x <- m_k Q(y, t_{i-1}; z') + (1 - m_k) x
                        with a scale  x <- x - phi(x) + phi(Q(x', t_{i-1}; z')), phi as in ILVR, N the scale
 
-    Two guesses that are e apart start sqrt(abar_{n-1}) e apart, and the data step brings no two states farther apart. The
-    guess is an estimator's f(y), with which it is DifFace with the data put into x_t; without one it is the picture enlarged,
-    or painted with the colours of the nearest known pixels, which so short a chain does not turn into a face.
+    Two guesses that are e apart start sqrt(abar_{n-1}) e apart, and the data step brings no two states farther apart.
+    The guess is an estimator's f(y), with which it is DifFace with the data put into x_t; without one it is the picture
+    enlarged, or painted with the colours of the nearest known pixels, which so short a chain does not turn into a face.
 
     Args:
         steps: of the respaced chain.
         t_0: share of the chain that is walked.
-        estimator: makes the guess where it fits: for masks if it takes one, else for small pictures enlarged. `load` gives that
-            of the profile for masks, if there is one.
+        estimator: makes the guess where it fits: for masks if it takes one, else for small pictures enlarged. `load`
+            gives that of the profile for masks, if there is one.
     """
 
     name = "CCDF"

@@ -117,7 +117,7 @@ class Chain:
     def predict_and_pull(
         self, x: torch.Tensor, i: int, objective: Callable[[torch.Tensor], torch.Tensor]
     ) -> tuple[Prediction, torch.Tensor]:
-        """The same, and the gradient with respect to x, through the network, of the sum over pictures of objective(x_0).
+        """The same, and the gradient with respect to x, through the network, of the sum of objective(x_0).
 
         Args:
             objective: x_0 (B, 3, H, W) -> any shape; a picture's value depends on that picture alone.

@@ -22,7 +22,8 @@ class DDNM(ChainMethod[Operator]):
             lam                   1, or q u sqrt(1 - eta^2) / (a sigma_0) where u < a sigma_0 / q
             noise, not measured   u (eta z + sqrt(1 - eta^2) eps)
             noise, measured       sqrt(u^2 - (a sigma_0 / q)^2) z, or u eta z where u < a sigma_0 / q
-        simplified                u' = sqrt(1 - abar_s^2); if u' >= abar_s sigma_0: lam = 1, gam = sqrt(u'^2 - (abar_s sigma_0)^2);
+        simplified                u' = sqrt(1 - abar_s^2); if u' >= abar_s sigma_0:
+                                  lam = 1, gam = sqrt(u'^2 - (abar_s sigma_0)^2);
                                   else lam = u' / (abar_s sigma_0), gam = 0;
                                   x = a (x0_hat - lam (PI x0_hat - H^+ y)) + gam u (eta z + sqrt(1 - eta^2) eps)
 
@@ -118,7 +119,7 @@ def _joined(measured: torch.Tensor, unmeasured: torch.Tensor, known: Operator) -
 
 
 def _basis(scale: int) -> torch.Tensor:
-    """V of the SVD of one block's mean, (s^2, s^2), measured coordinate first: LAPACK's reflection of -e_1 onto the mean."""
+    """V of the SVD of one block's mean, (s^2, s^2), measured first: LAPACK's reflection of -e_1 onto the mean."""
     count = scale**2
     normal = torch.full((count,), -1 / scale)
     normal[0] -= 1

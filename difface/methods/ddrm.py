@@ -19,16 +19,16 @@ class DDRM(ChainMethod[Operator]):
 
         start     x = [PI(H^+ y) + sqrt(sig_T^2 - (sigma_0 / q)^2) PI z + sig_T (z - PI z)] / sig_T
         free      = x0_hat + sqrt(1 - eta^2) sig_s eps + eta sig_s z
-        measured  = etaB H^+ y + (1 - etaB) x0_hat + sqrt(sig_s^2 - etaB^2 (sigma_0 / q)^2) z          if q sig_s > sigma_0
-                  = x0_hat + sqrt(1 - eta^2) sig_s q (H^+ y - x0_hat) / sigma_0 + eta sig_s z         if q sig_s < sigma_0
-                  = free                                                                            if they are equal
+        measured  = etaB H^+ y + (1 - etaB) x0_hat + sqrt(sig_s^2 - etaB^2 (sigma_0 / q)^2) z  if q sig_s > sigma_0
+                  = x0_hat + sqrt(1 - eta^2) sig_s q (H^+ y - x0_hat) / sigma_0 + eta sig_s z  if q sig_s < sigma_0
+                  = free                                                                       if they are equal
         x         = sqrt(abar_s) [free - PI free + PI measured]
 
-    The last step has sig_s = 0, so without noise (sigma_y = 0) it is `free`: the result is the network's x0_hat, and what
-    is known is close to y, not y. Where y has more noise than x_T (q sig_T <= sigma_0) the start is noise alone.
+    The last step has sig_s = 0, so without noise (sigma_y = 0) it is `free`: the result is the network's x0_hat, and
+    what is known is close to y, not y. Where y has more noise than x_T (q sig_T <= sigma_0) the start is noise alone.
 
-    deepinv's class of the same name draws noise smaller by sqrt(2) and starts at sqrt(abar_T) x; with the noise mended it is
-    3e-4 off the official results.
+    deepinv's class of the same name draws noise smaller by sqrt(2) and starts at sqrt(abar_T) x; with the noise mended
+    it is 3e-4 off the official results.
 
     Args:
         steps: a divisor of T; every T / steps-th timestep is taken.

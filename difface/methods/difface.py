@@ -15,8 +15,8 @@ from difface.pipeline import DifFacePipeline, Generators
 class DifFace(Method):
     """`DifFacePipeline` with its official settings: f(y) is noised to N and denoised on the 250-step grid (Alg. 1).
 
-    Without more eta is 0.5. With a mask N = 480 and eta = 1, and known pixels are kept at every step (Eq. 14-16). With a
-    scale the block means are kept (`difface.constraints.Downsampled`), and small pictures from 8 pixels are taken.
+    Without more eta is 0.5. With a mask N = 480 and eta = 1, and known pixels are kept at every step (Eq. 14-16). With
+    a scale the block means are kept (`difface.constraints.Downsampled`), and small pictures from 8 pixels are taken.
 
     Args:
         restoring: the pipeline for whole and for small pictures, with its N set.

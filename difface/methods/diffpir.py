@@ -20,26 +20,27 @@ CUBIC_STEP = 0.01
 class DiffPIR(ChainMethod[KnownPixels | BlockMeans]):
     """Half-quadratic splitting: every x0_hat is clipped, moved to the solution of a data problem, and noised again.
 
-    Timesteps are "quad", t = 999 - int(sqrt(linspace(0, 10^6, n))), the last one 0. With sig_t = sqrt((1 - abar_t) / abar_t)
-    and rho = lam sigma^2 / sig_t^2, sigma = max(0.001, noise level), for each but the last (s the next one):
+    Timesteps are "quad", t = 999 - int(sqrt(linspace(0, 10^6, n))), the last one 0. With sig_t = sqrt((1 - abar_t) /
+    abar_t) and rho = lam sigma^2 / sig_t^2, sigma = max(0.001, noise level), for each but the last (s the next one):
 
         x0_hat <- data step
         eps    <- (x - sqrt(abar_t) x0_hat) / sqrt(1 - abar_t)
         x      <- sqrt(abar_s) x0_hat + sqrt(1 - abar_s) (sqrt(1 - zeta) eps + sqrt(zeta) z)
 
-    The result is x at t = 0, with noise of about 0.01; what the network says of it is thrown away in the official code, so it
-    is not asked here. The data step is one of:
+    The result is x at t = 0, with noise of about 0.01; what the network says of it is thrown away in the official code,
+    so it is not asked here. The data step is one of:
 
         closed   x0_hat + q^2 / (q^2 + rho) (H^+ y - PI x0_hat), with a mask (q = 1) or means of blocks (q = 1 / s)
         blur     per channel, with F the Fourier transform, B that of a kernel k, y = every s-th pixel of k * x_0:
                  F x0_hat + conj(B) tile((F y - alias(B F x0_hat)) / (alias |B|^2 + rho)), in [0, 1]
         cubic    x0_hat + 0.01 / (1 + rho) nearest_up(y - shrink(x0_hat)), with the resizer of ILVR and DPS
 
-    Start: with a mask e y + sqrt(1 - abar_999 - e^2 (1 - abar_{t_y})) z, e = sqrt(abar_999 / abar_{t_y}), where sig_{t_y}
-    is nearest to twice the noise level and y is -1 on missing pixels; with a scale Q(y enlarged bicubically, t_999; z).
+    Start: with a mask e y + sqrt(1 - abar_999 - e^2 (1 - abar_{t_y})) z, e = sqrt(abar_999 / abar_{t_y}), where
+    sig_{t_y} is nearest to twice the noise level and y is -1 on missing pixels; with a scale Q(y enlarged bicubically,
+    t_999; z).
 
-    deepinv's class has rho twice as large and another start (3e-4 off the official result with noise in y, 0.04 with its rho),
-    and one seed for a whole batch.
+    deepinv's class has rho twice as large and another start (3e-4 off the official result with noise in y, 0.04 with
+    its rho), and one seed for a whole batch.
 
     Args:
         steps: n; None: the official 20 with a mask, 100 with a scale.
@@ -47,8 +48,8 @@ class DiffPIR(ChainMethod[KnownPixels | BlockMeans]):
         noise_level: of y, for pictures in [0, 1]; None: the official 0 with a mask, 12.75 / 255 with a scale.
         lam: lambda.
         down: data step with a scale: "blur" (the official default), "cubic" or "mean" (closed, for means of blocks).
-        kernel: k of "blur", (k, k), sum 1; None: that of bicubic shrinking by s. (The official file holds an estimate of it
-            for s = 2, 3 and 4 that differs by up to 0.002.)
+        kernel: k of "blur", (k, k), sum 1; None: that of bicubic shrinking by s. (The official file holds an estimate
+            of it for s = 2, 3 and 4 that differs by up to 0.002.)
     """
 
     name = "DiffPIR"
@@ -143,7 +144,7 @@ def _wrapped(kernel: torch.Tensor, height: int, width: int) -> torch.Tensor:
 
 
 def _cubic_kernel(scale: int) -> torch.Tensor:
-    """Bicubic (a = -0.5) shrinking by s as a kernel (6 s + 1, 6 s + 1): every s-th pixel of k * x is the small picture."""
+    """Bicubic (a = -0.5) shrinking by s as a kernel (6 s + 1, 6 s + 1): every s-th pixel of k * x is the result."""
     # What the small picture's pixel at 6, far from all borders, takes of each pixel in its row.
     rows = torch.eye(12 * scale)[:, None, None, :].expand(-1, 1, 12 * scale, -1)
     weights = shrink(rows, scale)[:, 0, 6, 6]

@@ -20,8 +20,8 @@ class DPS(ChainMethod[KnownPixels | BlockMeans]):
         n = ||y - A x0_hat||_2 (each picture's own; x0_hat clipped),  x <- P(x; z) - scale grad_x n
 
     at the last step too. A keeps the known pixels, or shrinks: bicubically (`difface.methods.resizer`) in the official
-    code. There y has noise of 0.05 on all pixels in [-1, 1], missing ones too, and that noise counts in n. What a picture
-    holds in its missing pixels is not seen here, so with a mask that noise is drawn, before all others.
+    code. There y has noise of 0.05 on all pixels in [-1, 1], missing ones too, and that noise counts in n. What a
+    picture holds in its missing pixels is not seen here, so with a mask that noise is drawn, before all others.
 
     deepinv's class solves the continuous SDE and knows no learned variance.
 

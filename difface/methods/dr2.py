@@ -26,13 +26,13 @@ class DR2(ChainMethod[None]):
 
     Args:
         steps: of the respaced chain.
-        n: None: the official 8 at 256 pixels, in proportion at other sizes, but not below 4, the smallest official one above 1:
-            with 2, noise of its middle frequencies is left in the result.
+        n: None: the official 8 at 256 pixels, in proportion at other sizes, but not below 4, the smallest official one
+            above 1: with 2, noise of its middle frequencies is left in the result.
         tau: position of the result.
-        omega: position of the start; None: by the official rule (for N at 256 pixels), at most the last one. (The official
-            rule can give 100 of 100, which its code does not have.)
-        enhancer: a second network, (B, 3, H, W) -> (B, 3, H, W) in [0, 1]; None leaves the smooth face. The official one
-            is SPARNetHD, VQFR or CodeFormer at 512 pixels.
+        omega: position of the start; None: by the official rule (for N at 256 pixels), at most the last one. (The
+            official rule can give 100 of 100, which its code does not have.)
+        enhancer: a second network, (B, 3, H, W) -> (B, 3, H, W) in [0, 1]; None leaves the smooth face. The official
+            one is SPARNetHD, VQFR or CodeFormer at 512 pixels.
     """
 
     name = "DR2"

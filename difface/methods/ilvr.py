@@ -16,8 +16,8 @@ class ILVR(ChainMethod[BlockMeans | None]):
         x' = P(x; z),  x <- x' - phi_N(x') + phi_N(Q(ref, t_i; z'))   while i > range_t
 
     at the level t_i that the step started from. phi_N is the bicubic shrinking by N and enlarging again of
-    `difface.methods.resizer`. The reference is the picture itself, or with `scale` the small picture enlarged, where N is
-    the scale.
+    `difface.methods.resizer`. The reference is the picture itself, or with `scale` the small picture enlarged, where N
+    is the scale.
 
     Args:
         steps: of the respaced chain.

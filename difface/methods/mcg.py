@@ -12,8 +12,8 @@ class MCG(Replacement):
 
         n = ||m_k y - m_k x0_hat||_2,  x <- (1 - m_k) (P(x; z) - grad_x n) + m_k Q(y, t_i; z')
 
-    x0_hat is the clipped one, also in n: where it is clipped it gives no gradient. The official norm runs over the batch
-    (which is one picture there); here it is each picture's own.
+    x0_hat is the clipped one, also in n: where it is clipped it gives no gradient. The official norm runs over the
+    batch (which is one picture there); here it is each picture's own.
     """
 
     name = "MCG"

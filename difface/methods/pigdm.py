@@ -20,8 +20,9 @@ class PiGDM(ChainMethod[Operator]):
         c1 = eta sqrt((1 - abar_t / abar_s)(1 - abar_s) / (1 - abar_t)),  c2 = sqrt(1 - abar_s - c1^2)
         x  = sqrt(abar_s) x0_hat + c1 z + c2 eps + sqrt(abar_s) sqrt(abar_t) w g
 
-    Without `adaptive` ("awd" in the official code) the last factor is (sqrt(abar_s) - c2 sqrt(abar_t) / sqrt(1 - abar_t))
-    sqrt(abar_t) w, and eps is computed anew from x and x0_hat. (The paper has sqrt(abar_t) w, which diverges in 10 steps.)
+    Without `adaptive` ("awd" in the official code) the last factor is (sqrt(abar_s) - c2 sqrt(abar_t) / sqrt(1 -
+    abar_t)) sqrt(abar_t) w, and eps is computed anew from x and x0_hat. (The paper has sqrt(abar_t) w, which diverges
+    in 10 steps.)
 
     Args:
         steps: a divisor of T; every T / steps-th timestep is taken.

@@ -19,11 +19,12 @@ class REDDiff(ChainMethod[Operator]):
 
         1/2 mean((y - H mu)^2) + lam sqrt((1 - abar_t) / abar_t) mean((eps(x_t, t) - z) mu),
 
-    where eps - z has no gradient. The means are each picture's own, over y's pixels (missing ones count as 0) and mu's. The
-    official code also draws a noise of mu, whose deviation is 0, and returns mu as it was before the last step.
+    where eps - z has no gradient. The means are each picture's own, over y's pixels (missing ones count as 0) and mu's.
+    The official code also draws a noise of mu, whose deviation is 0, and returns mu as it was before the last step.
 
     Args:
-        steps: a divisor of T; every T / steps-th timestep is taken. The official script takes 100 (the configuration 50).
+        steps: a divisor of T; every T / steps-th timestep is taken. The official script takes 100 (the configuration
+            50).
         learning_rate: of Adam; 0.1 in the official configuration, 0.5 in the script.
         weight: lam.
     """

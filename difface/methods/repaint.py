@@ -20,8 +20,8 @@ class RePaint(ChainMethod[KnownPixels]):
 
         x <- m_k Q(y, t_i; z') + (1 - m_k) x,  x <- P(x; z)
 
-    Up i -> i + 1: x <- sqrt(1 - beta_{i+1}) x + sqrt(beta_{i+1}) z. What is known is not pasted at the end: it keeps the
-    noise of Q(y, t_0), about 0.01.
+    Up i -> i + 1: x <- sqrt(1 - beta_{i+1}) x + sqrt(beta_{i+1}) z. What is known is not pasted at the end: it keeps
+    the noise of Q(y, t_0), about 0.01.
 
     Args:
         steps: of the respaced chain.

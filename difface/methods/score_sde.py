@@ -19,8 +19,8 @@ BETA_MIN, BETA_MAX = 0.1, 20.0
 class ScoreSDE(ChainMethod[KnownPixels]):
     """The VP SDE run backwards; known pixels are y at the SDE's noise after every correction and every prediction.
 
-    tau falls from 1 to 1e-5 in 1000 steps. The network is told 999 tau, between whole timesteps; beta and abar are those
-    at j = floor(999 tau), and score = -eps / sqrt(1 - abar_j). From m_k y + (1 - m_k) z, each step is:
+    tau falls from 1 to 1e-5 in 1000 steps. The network is told 999 tau, between whole timesteps; beta and abar are
+    those at j = floor(999 tau), and score = -eps / sqrt(1 - abar_j). From m_k y + (1 - m_k) z, each step is:
 
         correction  e = 2 (1 - beta_j) (snr ||z|| / ||score||)^2,  x <- x + e score + sqrt(2 e) z      (Langevin)
         known       x <- (1 - m_k) x + m_k (a y + sqrt(1 - a^2) z),  log a = -tau^2 (20 - 0.1) / 4 - 0.1 tau / 2
@@ -28,14 +28,15 @@ class ScoreSDE(ChainMethod[KnownPixels]):
                     x <- (x + beta_j score) / sqrt(1 - beta_j) + sqrt(beta_j) z                       ("ancestral")
         known       as before
 
-    The result has a y on known pixels (a is 1 - 5e-7 there) and in missing ones the last x, noise included. The norms are
-    each picture's own; the official code averages them over the batch.
+    The result has a y on known pixels (a is 1 - 5e-7 there) and in missing ones the last x, noise included. The norms
+    are each picture's own; the official code averages them over the batch.
 
     Args:
         predictor: "reverse" (reverse diffusion) or "ancestral".
         corrector: whether each step is corrected first.
         snr: of the correction.
-        indices: which of the 1000 steps are taken, in this order; leaving some out is no shorter sampler, but quick to test.
+        indices: which of the 1000 steps are taken, in this order; leaving some out is no shorter sampler, but quick to
+            test.
     """
 
     name = "Score-SDE (predictor-corrector)"

@@ -16,9 +16,9 @@ class SDEdit(ChainMethod[KnownPixels | None]):
         x = Q(x_0, t_n; e), then for i = n, ..., 0: x' = P(x; z), x <- m_k Q(x_0, t_i; e) + (1 - m_k) x'
         x_0 <- m_k x_0 + (1 - m_k) x
 
-    with one e per round and x0_hat not clipped in P. Without a mask all is drawn anew (m_k = 0): the official strokes to
-    pictures. With one, what is missing is first painted in the colour of the nearest known pixel, as strokes would be, and
-    known pixels end as Q(x_0, t_0; e), with noise of about 0.01.
+    with one e per round and x0_hat not clipped in P. Without a mask all is drawn anew (m_k = 0): the official strokes
+    to pictures. With one, what is missing is first painted in the colour of the nearest known pixel, as strokes would
+    be, and known pixels end as Q(x_0, t_0; e), with noise of about 0.01.
 
     Args:
         steps: of the respaced chain.

@@ -19,7 +19,7 @@ _PRIOR_ABAR = build_scheduler("ddim").alphas_cumprod.double().numpy()
 
 
 def schedule() -> DDPMScheduler:
-    """Stock `DDPMScheduler` with SR3's chain; `set_timesteps(n)` spreads n of its timesteps from the last to the first."""
+    """Stock `DDPMScheduler` with SR3's chain; `set_timesteps(n)` spreads n of its timesteps from last to first."""
     return DDPMScheduler(
         num_train_timesteps=TOTAL,
         beta_start=1e-6,
@@ -32,8 +32,9 @@ def schedule() -> DDPMScheduler:
 def noise_level(abar: torch.Tensor) -> torch.Tensor:
     """What the network is told of the noise in x = sqrt(abar) x_0 + sqrt(1 - abar) eps, for any abar in (0, 1], (B,).
 
-    SR3 gives its network sqrt(abar) itself, on a scale of its own. Here it is the time at which a prior of the catalog has
-    that abar, also between whole timesteps (-1 is the clean picture), so that a prior can be where a training starts.
+    SR3 gives its network sqrt(abar) itself, on a scale of its own. Here it is the time at which a prior of the catalog
+    has that abar, also between whole timesteps (-1 is the clean picture), so that a prior can be where a training
+    starts.
     """
     times = np.interp(-abar.double().cpu().numpy(), -np.array([1.0, *_PRIOR_ABAR]), np.arange(-1, len(_PRIOR_ABAR)))
     return torch.from_numpy(times).to(abar.device, torch.float32)
@@ -52,9 +53,9 @@ class SR3(ChainMethod[BlockMeans]):
 
         eps = network([Y, x], sqrt(abar_i)),  x0_hat = clip((x - sqrt(1 - abar_i) eps) / sqrt(abar_i)),  x <- P(x; z)
 
-    where P is the ancestral step with the variance beta_i (1 - abar_{i-1}) / (1 - abar_i). Nothing makes the result agree
-    with the small picture. The network is trained for one scale (`python -m difface train sr3`; x8, as the paper's); at
-    another it answers all the same, as it does in the paper's Table X.
+    where P is the ancestral step with the variance beta_i (1 - abar_{i-1}) / (1 - abar_i). Nothing makes the result
+    agree with the small picture. The network is trained for one scale (`python -m difface train sr3`; x8, as the
+    paper's); at another it answers all the same, as it does in the paper's Table X.
 
     Args:
         unet: six input channels, of `train sr3`.
@@ -87,8 +88,8 @@ class SR3(ChainMethod[BlockMeans]):
         found = next((folder for folder in folders if (folder / "config.json").is_file()), None)
         if found is None:
             raise weights.WeightMissing(
-                f"SR3 has no published weights for {size} pixels, and {' and '.join(map(str, folders))} is not there. Train "
-                f"it with: python -m difface train sr3 --data DIR --size {size} -o {folders[-1]}"
+                f"SR3 has no published weights for {size} pixels, and {' and '.join(map(str, folders))} is not there. "
+                f"Train it with: python -m difface train sr3 --data DIR --size {size} -o {folders[-1]}"
             )
         return cls(
             UNet.from_pretrained(found, torch_dtype=profiles.resolve_dtype(dtype)).to(

@@ -1,4 +1,4 @@
-"""Metrics: one file each, with the small interface of torchmetrics: `name`, `higher_is_better`, `needs`, `update`, `compute`."""
+"""Metrics: one file each, with torchmetrics' interface: `name`, `higher_is_better`, `needs`, `update`, `compute`."""
 
 from functools import partial
 
@@ -39,7 +39,7 @@ METRICS = {
     "NRQM": NRQM,
     "PI": PI,
 }
-"""Name in a table -> its constructor, which takes no arguments and loads no network: that waits for the first images."""
+"""Name in a table -> its constructor, which takes no arguments; a network is loaded when the first images come."""
 
 __all__ = [
     "FID",

@@ -25,7 +25,7 @@ class Metric(ABC):
 
     @property
     def version(self) -> str:
-        """What tells kept scores apart from those of other weights or another definition under the same name; "" if nothing."""
+        """What tells kept scores from those of other weights or another definition of the same name; "" if nothing."""
         return ""
 
     @property

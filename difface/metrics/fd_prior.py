@@ -75,7 +75,7 @@ def _digest() -> str:
 
 
 def encoder(unet: UNet) -> UNet:
-    """A copy in float32 that ends at the mid block: `.sample` of its output is (B, channels, H / 8, W / 8) or the like."""
+    """A copy in float32 that ends at the mid block: its output's `.sample` is (B, channels, H / 8, W / 8) or so."""
     network = deepcopy(unet).float().eval().requires_grad_(False)
     network.up_blocks = nn.ModuleList()
     network.conv_norm_out = network.conv_act = network.conv_out = nn.Identity()

@@ -1,4 +1,4 @@
-"""Frechet distance between two sets of feature vectors: the base of all such metrics, and the one on face embeddings."""
+"""Frechet distance between two sets of feature vectors: the base of all such metrics, and that on embeddings."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,9 +30,9 @@ def distances_without(mean: np.ndarray, cov: np.ndarray, vectors: np.ndarray) ->
     """`frechet_distance` of a reference to vectors without each of them in turn, exactly, by one decomposition.
 
     Without vector i the scored covariance C2 loses one rank, and so does M = C1^(1/2) C2 C1^(1/2): up to a factor it is
-    M - r y y^T with y = C1^(1/2) (v_i - m2). By the determinant lemma and sqrt(l) = (1 / pi) int l / (l + s) s^(-1/2) ds,
-    tr M^(1/2) - tr (M - r y y^T)^(1/2) = -(1 / pi) int_0^inf log(1 - r y^T (M + u^2)^(-1) y) du; with u = exp(x) the
-    trapezoidal rule finds this integral to rounding, as its integrand is analytic for |Im x| < pi / 2.
+    M - r y y^T with y = C1^(1/2) (v_i - m2). By the determinant lemma and sqrt(l) = (1 / pi) int l / (l + s) s^(-1/2)
+    ds, tr M^(1/2) - tr (M - r y y^T)^(1/2) = -(1 / pi) int_0^inf log(1 - r y^T (M + u^2)^(-1) y) du; with u = exp(x)
+    the trapezoidal rule finds this integral to rounding, as its integrand is analytic for |Im x| < pi / 2.
 
     Args:
         mean, cov: of the reference, (d,) and (d, d).
@@ -99,7 +99,8 @@ class Moments:
 class FrechetDistance(SetMetric):
     """Frechet distance between the features of a set and those of its reference; a subclass has the `features`.
 
-    Numbers are comparable at equal counts of images only: with few, the covariance is of low rank and the distance too high.
+    Numbers are comparable at equal counts of images only: with few, the covariance is of low rank and the distance too
+    high.
     """
 
     def __init__(self):

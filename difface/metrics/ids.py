@@ -1,4 +1,4 @@
-"""Identity as the paper measures it: IDS ("Deg") with VQFR's grey ResNet-18, and the angle by InsightFace's ResNet-50."""
+"""Identity as the paper measures it: IDS ("Deg") with VQFR's grey ResNet-18, and InsightFace's ResNet-50 angle."""
 
 from collections.abc import Sequence
 from functools import lru_cache

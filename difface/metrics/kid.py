@@ -1,4 +1,4 @@
-"""Kernel distance (Binkowski et al., 2018): the squared maximum mean discrepancy of features, without a small sample's bias."""
+"""Kernel distance (Binkowski et al., 2018): the squared maximum mean discrepancy of features, unbiased."""
 
 from collections.abc import Iterator
 
@@ -15,12 +15,13 @@ BLOCK = 1024
 class KernelDistance(SetMetric):
     """KID on the features of a Frechet distance, with the kernel k(x, y) = (x . y / d + 1)^3 of the paper.
 
-    mean over i != j of k(x_i, x_j) + mean over i != j of k(y_i, y_j) - 2 mean k(x_i, y_j): its expectation does not depend on
-    the number of images, so that sets of several sizes compare, and it may come out below 0 for equal distributions. All pairs
-    are taken, where others take the mean over random subsets.
+    mean over i != j of k(x_i, x_j) + mean over i != j of k(y_i, y_j) - 2 mean k(x_i, y_j): its expectation does not
+    depend on the number of images, so that sets of several sizes compare, and it may come out below 0 for equal
+    distributions. All pairs are taken, where others take the mean over random subsets.
 
     Args:
-        of: the Frechet distance whose features and kind of reference these are; its name with KID for FD or FID is this one's.
+        of: the Frechet distance whose features and kind of reference these are; its name with KID for FD or FID is this
+            one's.
     """
 
     def __init__(self, of: FrechetDistance):
@@ -72,7 +73,7 @@ class KernelDistance(SetMetric):
         return (own.sum() - 2 * own) / ((n - 1) * (n - 2)) + among - 2 * (other.sum() - other) / (n - 1)
 
     def _sums(self) -> tuple[np.ndarray, np.ndarray, float]:
-        """For each scored image the sum of its kernels with the others, the mean with the reference's; the reference's own mean."""
+        """Each scored image's kernels: their sum with the others, mean with the reference's; the latter's own mean."""
         real, scored = (np.concatenate(vectors or [np.zeros((0, 1))]) for vectors in (self._real, self._scored))
         if min(len(real), len(scored)) < 2:
             raise ValueError(

@@ -63,7 +63,8 @@ def _published(net: str) -> nn.Module:
 def build_lpips(net: str, trunk: Mapping[str, torch.Tensor]) -> nn.Module:
     """The network of the `lpips` package, put together from a trunk and the package's own heads.
 
-    Left to itself the package would download the trunk; it numbers the trunk's layers as torchvision does, but in slices.
+    Left to itself the package would download the trunk; it numbers the trunk's layers as torchvision does, but in
+    slices.
 
     Args:
         net: "vgg", "alex" or "squeeze".

@@ -10,11 +10,12 @@ _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
 class SSIM(PairMetric):
-    """SSIM (Wang et al., 2004) of luma, Y of YIQ rounded to 0..255: pyiqa's `ssim`, with which the paper's authors measured.
+    """SSIM (Wang et al., 2004) of luma, Y of YIQ rounded to 0..255: pyiqa's `ssim`, which the authors measured with.
 
-    11 x 11 Gaussian window of sigma 1.5, K1 = 0.01, K2 = 0.03, valid region only; averaged over images. As in pyiqa 0.1.16,
-    the contrast-structure term is clamped at 0 before the mean. Scikit-image and torchmetrics do not clamp it: up to 0.006 a
-    picture lower on sharp results, the same on blurred ones. The authors named the package and not the version or options.
+    11 x 11 Gaussian window of sigma 1.5, K1 = 0.01, K2 = 0.03, valid region only; averaged over images. As in pyiqa
+    0.1.16, the contrast-structure term is clamped at 0 before the mean. Scikit-image and torchmetrics do not clamp it:
+    up to 0.006 a picture lower on sharp results, the same on blurred ones. The authors named the package and not the
+    version or options.
     """
 
     name = "SSIM"
@@ -28,7 +29,7 @@ class SSIM(PairMetric):
 
 
 class SSIMRGB(PairMetric):
-    """SSIM of each of R, G and B, rounded to 0..255, averaged over the three and over images: pyiqa's `ssimc`; else as `SSIM`."""
+    """SSIM of R, G and B, rounded to 0..255, averaged over all three and images: pyiqa's `ssimc`; else as `SSIM`."""
 
     name = "SSIM (RGB)"
     higher_is_better = True

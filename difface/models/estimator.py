@@ -1,7 +1,7 @@
 """The diffused estimator f(y; w): one plain restoration network that maps a low-quality image to a rough x_0.
 
-Three architectures behind one door: SRCNN (written here), SwinIR and LaMa's generator (built from spandrel). The argument
-dictionaries below are the sizes in use: `FaceEstimator("swinir", SWINIR_512)`.
+Three architectures behind one door: SRCNN (written here), SwinIR and LaMa's generator (built from spandrel). The
+argument dictionaries below are the sizes in use: `FaceEstimator("swinir", SWINIR_512)`.
 """
 
 import inspect
@@ -53,8 +53,9 @@ SWINIR_TINY: dict[str, Any] = SWINIR_512 | {
     "unshuffle_scale": 4,
     "drop_path_rate": 0.0,
 }
-"""SwinIR for 64 x 64 pixels: 1,706,016 parameters, works on 16 x 16 tokens. One convolution and a pixel shuffle make the tail (as
-the paper's Appendix B1 has it): the 512-pixel tail works at the full size and would cost as much as the whole transformer."""
+"""SwinIR for 64 x 64 pixels: 1,706,016 parameters, works on 16 x 16 tokens. One convolution and a pixel shuffle make
+the tail (as the paper's Appendix B1 has it): the 512-pixel tail works at the full size and would cost as much as the
+whole transformer."""
 
 _LOCAL = {"ratio_gin": 0, "ratio_gout": 0, "enable_lfu": False}
 _FOURIER = {"ratio_gin": 0.75, "ratio_gout": 0.75, "enable_lfu": False}
@@ -93,7 +94,7 @@ def _swinir(
     unshuffle_scale: int,
     drop_path_rate: float = 0.1,
 ) -> tuple[nn.Module, int, int]:
-    """spandrel's SwinIR with the official head, a pixel unshuffle before the first convolution (keys `conv_first.1.*`)."""
+    """spandrel's SwinIR with the official head, a pixel unshuffle before the first convolution (`conv_first.1.*`)."""
     from spandrel.architectures.SwinIR import SwinIR
 
     factor = unshuffle_scale if unshuffle else 1
@@ -237,7 +238,7 @@ class FaceEstimator(ModelMixin, ConfigMixin):
         return out if return_dict else (out,)
 
     def _pad(self, image: Tensor) -> Tensor:
-        """Enlarge (B, C, H, W) at the right and bottom to sides that the network takes, by reflection where it can be."""
+        """Enlarge (B, C, H, W) at right and bottom to sides that the network takes, by reflection where it can be."""
         height, width = image.shape[-2:]
         bottom, right = (max(-side % self._multiple, self._smallest - side) for side in (height, width))
         if not (bottom or right):

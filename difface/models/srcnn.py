@@ -18,7 +18,7 @@ def _act() -> nn.LeakyReLU:
 
 
 class SRCNN(nn.Module):
-    """Nine 5x5 convolutions of 64 channels at a quarter of the size, by default: 1,031,247 parameters (1.03 M in Table I).
+    """Nine 5x5 convolutions of 64 channels at a quarter of the size, by default: 1,031,247 parameters (Table I).
 
     `forward` maps an image (B, 3, H, W), RGB in [0, 1], to its restoration of the same shape, not clamped; H and W
     must be multiples of `down_factor`.
@@ -49,7 +49,7 @@ class SRCNN(nn.Module):
 
     @staticmethod
     def _head(channels: int, levels: int) -> list[nn.Module]:
-        """Halve the size `levels` times; between two halvings a 5x5 convolution brings the width down to channels / 4."""
+        """Halve the size `levels` times; between halvings a 5x5 convolution brings the width down to channels / 4."""
         layers: list[nn.Module] = [nn.PixelUnshuffle(2), _conv(4 * 3, channels, 3)]
         for _ in range(levels - 1):
             layers += [_conv(channels, channels // 4, 5), _act(), nn.PixelUnshuffle(2), _conv(channels, channels, 3)]

@@ -11,19 +11,20 @@ from torch.nn import functional
 
 
 class UNet(UNet2DModel):
-    """`UNet2DModel` whose `layers_per_block` may differ per level, as in the paper's 512-pixel prior ([1, 2, 2, 2, 2, 3, 4]).
+    """`UNet2DModel` whose `layers_per_block` may differ per level, as in the 512-pixel prior ([1, 2, 2, 2, 2, 3, 4]).
 
-    `forward(sample, timestep)` is the parent's: `sample` (B, in_channels, H, W), nominally in [-1, 1]; `timestep` an int
-    or (B,) on the training chain, 0..999; `.sample` of the output is (B, out_channels, H, W): eps, or eps and variance
-    when there are six channels. The arguments are the parent's (those that the priors here vary), with defaults of
-    the embedded 64-pixel prior.
+    `forward(sample, timestep)` is the parent's: `sample` (B, in_channels, H, W), nominally in [-1, 1]; `timestep` an
+    int or (B,) on the training chain, 0..999; `.sample` of the output is (B, out_channels, H, W): eps, or eps and
+    variance when there are six channels. The arguments are the parent's (those that the priors here vary), with
+    defaults of the embedded 64-pixel prior.
 
     With `patch_size` p the levels work on p x p patches as channels (a pixel unshuffle before them and a pixel shuffle
     after): the same network at p times the side for little more time. Nothing else changes its shape: `sample_size`,
     `in_channels` and `out_channels` are those of the picture.
 
     Args:
-        layers_per_block: residual blocks on the way down, one number for all levels or one for each; the way up has one more.
+        layers_per_block: residual blocks on the way down, one number for all levels or one for each; the way up has one
+            more.
         patch_size: p, 1 or more; H and W must be multiples of it.
 
     Raises:
@@ -61,7 +62,7 @@ class UNet(UNet2DModel):
             )
         if patch_size < 1 or sample_size % patch_size:
             raise ValueError(f"`sample_size` must be a multiple of `patch_size`; got {sample_size} and {patch_size}.")
-        # The undecorated constructor: the decorated one would register its own, single `layers_per_block` in the config.
+        # The undecorated constructor: the decorated one would put its own, single `layers_per_block` in the config.
         UNet2DModel.__init__.__wrapped__(
             self,
             sample_size=sample_size // patch_size,

@@ -65,7 +65,8 @@ class Faces:
         if width != height or width not in accepted:
             raise TrainingError(
                 f"{file} is {width}x{height} pixels; aligned faces of {self.size}x{self.size} or, with a margin, "
-                f"{accepted[1]}x{accepted[1]} are accepted: run `difface align {file.parent} -o DIR --size {self.size}` first."
+                f"{accepted[1]}x{accepted[1]} are accepted: run `difface align {file.parent} -o DIR --size "
+                f"{self.size}` first."
             )
         return width
 

@@ -48,7 +48,7 @@ def restoration_loss(size: int) -> LossFunction:
 
 
 def inpainting_loss(size: int) -> LossFunction:
-    """Weighted L1, sum(w |e|) / sum(w) with w = 10 on missing and 1 on known pixels, on pictures with training masks."""
+    """Weighted L1, sum(w |e|) / sum(w) with w = 10 on missing and 1 on known pixels, with training masks."""
 
     def compute_loss(model, batch: Batch, generator: torch.Generator) -> torch.Tensor:
         truth = mirrored(batch.x_0, generator)

@@ -142,8 +142,8 @@ class State:
             self.model.load_state_dict(stored["model"])
         except RuntimeError as error:
             raise TrainingError(
-                f"{path} is of another network ({str(error).splitlines()[1].strip()}); the same network resumes: use the "
-                "options that it was made with, or another folder."
+                f"{path} is of another network ({str(error).splitlines()[1].strip()}); the same network resumes: use "
+                "the options that it was made with, or another folder."
             ) from None
         self.ema.load_state_dict(stored["ema"] | {"decay": self.ema.decay})
         self.optimizer.load_state_dict(stored["optimizer"])

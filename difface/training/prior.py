@@ -63,8 +63,8 @@ def train_prior(
         soft_from: least t at which the soft pictures are used.
 
     Raises:
-        TrainingError: a size that the network cannot halve three times, `init` or a checkpoint of another network, or no
-            such `p2_gamma`.
+        TrainingError: a size that the network cannot halve three times, `init` or a checkpoint of another network, or
+            no such `p2_gamma`.
     """
     if not 0 <= p2_gamma < math.inf:
         raise TrainingError(f"`p2_gamma` must be a number from 0 up; got {p2_gamma}.")
@@ -83,7 +83,7 @@ def train_prior(
 
 
 def augment(x_0: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """(B, 3, H, W) in [0, 1] -> the same, each mirrored with probability 0.5, with slightly other brightness and colour."""
+    """(B, 3, H, W) in [0, 1] -> the same, each mirrored half the time, with slightly other brightness and colour."""
     count = len(x_0)
     x_0 = mirrored(x_0, generator)
     brightness = (2 * torch.rand(count, 1, 1, 1, generator=generator) - 1) * COLOUR_JITTER
@@ -127,8 +127,8 @@ def eps_loss(
 ) -> torch.Tensor:
     """Mean squared error of the predicted noise.
 
-    The error at t is weighted by (1 - abar_t) ** p2_gamma, scaled to a mean of 1 over the chain (P2 weighting with k = 1,
-    Choi et al., CVPR 2022): gamma 0 is the plain loss, gamma 1 spends least on the last, hardly visible noise.
+    The error at t is weighted by (1 - abar_t) ** p2_gamma, scaled to a mean of 1 over the chain (P2 weighting with k =
+    1, Choi et al., CVPR 2022): gamma 0 is the plain loss, gamma 1 spends least on the last, hardly visible noise.
 
     Args:
         model: (x_t, timesteps) -> eps.

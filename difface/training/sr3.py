@@ -1,4 +1,4 @@
-"""Train SR3: predict eps in x = sqrt(abar) x_0 + sqrt(1 - abar) eps from x, its noise level and the small picture, enlarged."""
+"""Train SR3: predict eps in x = sqrt(abar) x_0 + sqrt(1 - abar) eps from x, its noise level and the small picture."""
 
 from pathlib import Path
 
@@ -27,7 +27,8 @@ def train_sr3(faces: Faces, output: Path, settings: Settings, init: Path | None 
         scale: how many times as long the sides become.
 
     Raises:
-        TrainingError: a size that the network or the scale does not divide, or `init` or a checkpoint of another network.
+        TrainingError: a size that the network or the scale does not divide, or `init` or a checkpoint of another
+            network.
     """
     if scale < 2 or faces.size % scale:
         raise TrainingError(f"`scale` must be a whole number from 2 that divides `size` {faces.size}; got {scale}.")

@@ -1,4 +1,4 @@
-"""Weights: what exists (`CATALOG`), where it is (`find`, `fetch`), and official checkpoints as diffusers folders (`convert`)."""
+"""Weights: what exists (`CATALOG`), where it is (`find`, `fetch`), official checkpoints for diffusers (`convert`)."""
 
 from difface.weights.catalog import CATALOG, Weight, lookup
 from difface.weights.convert import ConversionError, convert, converted, is_converted

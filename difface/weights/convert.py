@@ -44,16 +44,16 @@ def convert(
 ) -> Path:
     """Turn an official checkpoint into a folder for `UNet.from_pretrained` or `FaceEstimator.from_pretrained`.
 
-    Channels, blocks per level, attention, conditioning and resampling are read off the checkpoint. What it does not tell
-    are the two options of a 'unet', and for both kinds the official choices that have no weights (32 groups in group
-    norms, q, k and v stored per head; LaMa's sigmoid and its plain convolutions outside the body).
+    Channels, blocks per level, attention, conditioning and resampling are read off the checkpoint. What it does not
+    tell are the two options of a 'unet', and for both kinds the official choices that have no weights (32 groups in
+    group norms, q, k and v stored per head; LaMa's sigmoid and its plain convolutions outside the body).
 
     Args:
         file: a .pth, .pt, .ckpt or .safetensors file.
         output_folder: the folder to write, whole or not at all; an earlier conversion there is replaced.
         kind: 'unet' or 'estimator'.
-        image_size: side of the images in pixels, 'unet' only. None: 8 x 2^(levels - 1), because the deepest level of all
-            official priors is 8 pixels wide.
+        image_size: side of the images in pixels, 'unet' only. None: 8 x 2^(levels - 1), because the deepest level of
+            all official priors is 8 pixels wide.
         head_width: channels per attention head, 'unet' only.
         dtype: floating-point type to store; None keeps the checkpoint's.
 
@@ -263,7 +263,7 @@ def _unet_source(target: str, prefixes: dict[str, str]) -> str:
 
 
 def _unet_tensor(target: str, source: str, tensor: Tensor, head_width: int) -> Tensor:
-    """The official tensor in our layout: q, k or v out of their interleaving, 1x1 convolutions of attention as matrices."""
+    """The official tensor in our layout: q, k or v of their interleaving, attention's 1x1 convolutions as matrices."""
     if ".attentions." not in target:
         return tensor
     role = re.search(r"\.to_([qkv])\.", target)
@@ -420,8 +420,8 @@ def _check_folder(folder: Path) -> None:
     foreign = [name for name in names if name != "config.json" and not name.startswith("diffusion_pytorch_model")]
     if foreign or _class_name(folder) not in ("UNet", "FaceEstimator"):
         raise ValueError(
-            f"{folder} holds something else ({(foreign or names)[0]}); give a new or empty folder, or that of an earlier "
-            "conversion."
+            f"{folder} holds something else ({(foreign or names)[0]}); give a new or empty folder, or that of an "
+            "earlier conversion."
         )
 
 

@@ -1,8 +1,9 @@
 """Find a file of weights, or download it once: resumed, retried, checked, recorded, and put into place whole.
 
-`huggingface_hub.file_download.http_get` serves any address, but goes on after a broken connection without asking whether the
-file is still the same, shows nobody the answer's headers, so that neither a web page nor another size can be refused before
-a byte is read, and does not retry a 503; `pooch` and `torch.hub` do not resume. Hence the loop here, on `requests`.
+`huggingface_hub.file_download.http_get` serves any address, but goes on after a broken connection without asking
+whether the file is still the same, shows nobody the answer's headers, so that neither a web page nor another size can
+be refused before a byte is read, and does not retry a 503; `pooch` and `torch.hub` do not resume. Hence the loop here,
+on `requests`.
 """
 
 import json
@@ -98,7 +99,7 @@ def find_any(*names: str) -> Path:
 
 
 def fetch(name: str, *, progress: bool = True, accept_licence: bool = False) -> Path:
-    """The file of that name, downloaded (with its archive, if it is in one) into the cache when `find` does not have it.
+    """The file of that name, downloaded (with its archive, if it has one) into the cache when `find` has it not.
 
     An interrupted download goes on where it stopped, also in a later call. Its size and SHA-256 are recorded in
     NAME.json beside it, and every later use or download must match them. A licence for non-commercial use is asked for

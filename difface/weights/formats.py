@@ -60,7 +60,7 @@ def check_format(path: Path, suffix: str | None = None) -> None:
 
 
 def load_state_dict(path: str | Path) -> dict[str, Tensor]:
-    """The tensors of a checkpoint on the CPU, taken out of `params_ema`, `params` or `state_dict` and without `module.`.
+    """The tensors of a checkpoint on the CPU, out of `params_ema`, `params` or `state_dict` and without `module.`.
 
     Zip checkpoints and safetensors are mapped from the file, not read, so that gigabytes cost no memory.
 
@@ -90,7 +90,7 @@ def load_state_dict(path: str | Path) -> dict[str, Tensor]:
 
 
 def load_checkpoint(path: Path) -> object:
-    """The object in the file: tensors, plain values and float arrays of NumPy, in plain containers; nothing else is unpickled.
+    """The object in the file: tensors, plain values and NumPy's float arrays in plain containers; no more is unpickled.
 
     Of a TorchScript archive it is the tensors by name.
 
@@ -174,7 +174,7 @@ def _first_bytes(path: Path, count: int = 64) -> bytes:
 
 
 def _is_torch(path: Path) -> bool:
-    """A zip with a torch pickle in it, or a legacy pickle (opened to see; `WeightRefused` with the reason if it does not)."""
+    """A zip with a torch pickle, or a legacy pickle (opened to see; `WeightRefused` with the reason if it does not)."""
     if zipfile.is_zipfile(path):
         return _zip_holds(path, "data.pkl")
     return _first_bytes(path)[:1] == b"\x80" and load_checkpoint(path) is not None

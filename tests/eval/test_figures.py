@@ -1,4 +1,4 @@
-"""The figures' tables against numbers computed here, pictures that are seen as they are, and files whole or not at all."""
+"""The figures' tables against numbers computed here, pictures seen as they are, and files whole or not at all."""
 
 import math
 import zlib

@@ -1,4 +1,4 @@
-"""The numbers in README and docs/results.md are those that the measurements wrote, and no new file is forgotten there."""
+"""The numbers in README and docs/results.md are those that were measured, and no new file is forgotten there."""
 
 import hashlib
 import json

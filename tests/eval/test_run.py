@@ -1,4 +1,4 @@
-"""Runs: pictures are those of the pipeline, nothing is done twice, and neither a stop nor processes change the numbers."""
+"""Runs: pictures are the pipeline's, nothing is done twice, and neither a stop nor processes change numbers."""
 
 import json
 import os
@@ -176,7 +176,7 @@ def test_a_folder_of_pictures_is_a_method(tmp_path, dataset) -> None:
 
 
 def test_pictures_of_another_size_are_resized_by_one_rule_and_it_is_said(tmp_path, faces, capsys) -> None:
-    """The official code's pictures are of 1024 pixels or whatever it likes: scored as if they had been resized before."""
+    """The official code's pictures are of 1024 pixels or whatever it likes: scored as if resized before."""
     sides = {"face_0": (128, 128), "face_1": (64, 64)}
     for file in faces.iterdir():
         large = images.read(file).resize(sides.get(file.stem, (128, 128))).rotate(3)

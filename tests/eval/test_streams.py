@@ -1,4 +1,4 @@
-"""What degrades a face, what restores it and what drew it are streams apart: wherever a face is degraded and then restored."""
+"""What degrades a face, what restores it and what drew it are streams apart, wherever one follows the other."""
 
 import inspect
 from pathlib import Path

@@ -121,8 +121,8 @@ def test_colours_are_matched(astronaut_face):
 
 @pytest.mark.parametrize("scale", [1, 2])
 def test_no_seam(fast, astronaut_photo, scale):
-    """The gradient across the border of what is pasted, over that just outside, is at most 1.2 times what it is without a face
-    pasted (the photo has an outline of its own there: hair before a bright background)."""
+    """The gradient across the border of what is pasted, over that just outside, is at most 1.2 times what it is without
+    a face pasted (the photo has an outline of its own there: hair before a bright background)."""
     result, _ = restore_photo(fast, astronaut_photo, [ASTRONAUT], scale=scale, large=True)
     plain = astronaut_photo.resize(result.size, Image.Resampling.LANCZOS)
     pasted = np.zeros((*plain.size[::-1], 3), np.uint8)
@@ -134,7 +134,7 @@ def test_no_seam(fast, astronaut_photo, scale):
 
 
 def _seam(picture: Image.Image, inside: np.ndarray) -> float:
-    """Mean absolute gradient along the normal of a region's border on its last two pixels, over that on four pixels outside."""
+    """Mean absolute gradient along a border's normal on a region's last two pixels, over that on four outside."""
     distance = ndimage.distance_transform_edt(~inside) - ndimage.distance_transform_edt(inside)
     normal = np.array(np.gradient(distance))
     normal /= np.maximum(np.hypot(*normal), 1e-9)

@@ -1,4 +1,4 @@
-"""Published networks by their files: random weights in the official naming and nesting come in by the methods' own door."""
+"""Published networks by their files: random weights in the official naming come in by the methods' own door."""
 
 import sys
 from collections.abc import Callable
@@ -63,7 +63,7 @@ def test_a_network_in_its_official_file_runs_at_512_in_its_convention(kind, buil
     )
     result = method.restore(picture, generator=seeded(0))
     [((x,), options, (answer, *_))] = seen
-    # what goes in and out is RGB in [-1, 1], 512 pixels: the square made of the picture is 2 pixels higher above and below
+    # what goes in and out is RGB in [-1, 1], 512 pixels: the picture's square is 2 pixels higher above and below
     assert (x - (2 * images.fit_square(picture[0], 512)[None] - 1)).abs().max() < 1e-6
     assert x[0, 0, 256, 5] > 0.7 and x[0, 0, 256, 506] < -0.7 and x[0, 2, 500, 256] > 0.5
     assert options.get("weight", 0.5) == 0.5

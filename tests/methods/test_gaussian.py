@@ -1,8 +1,8 @@
 """On a Gaussian prior the posterior is known in closed form: by how much do the methods miss its mean and variance?
 
 x_0 ~ N(mu, Sigma) on 8 x 8 pixels, three channels alike; the network is exact, eps = sqrt(1 - abar) (abar Sigma +
-(1 - abar) I)^-1 (x_t - sqrt(abar) mu). What is known is known without noise. The offset of the mean is given as a share of the
-posterior's own deviation, the variance as a share of its own; both over pixels where the posterior has any.
+(1 - abar) I)^-1 (x_t - sqrt(abar) mu). What is known is known without noise. The offset of the mean is given as a share
+of the posterior's own deviation, the variance as a share of its own; both over pixels where the posterior has any.
 """
 
 from types import SimpleNamespace
@@ -83,7 +83,7 @@ def misses(method: methods.ChainMethod, task: str) -> tuple[float, float]:
 
 
 def test_the_chain_alone_draws_from_the_prior():
-    """Without guidance GDP is the plain chain: the setting is right, and what 250 steps of it leave out is 5 % of the variance."""
+    """Without guidance GDP is the plain chain: the setting is right; its 250 steps leave out 5 % of the variance."""
     x = sampled(methods.GDP(PRIOR, 250, guidance_scale=0), "inpainting")
     assert (x.mean(0) - PRIOR.mean).abs().max() < 0.03
     correlation = torch.corrcoef(x[:, 0].T)

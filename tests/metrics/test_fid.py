@@ -49,7 +49,7 @@ def test_the_features_are_those_of_pytorch_fid(weights, network, monkeypatch):
 
 
 def test_fid_is_its_closed_form(network):
-    """With C = A^T A, tr (C1 C2)^(1/2) is the sum of the singular values of A1 A2^T, of as many rows as there are images."""
+    """With C = A^T A, tr (C1 C2)^(1/2) is the sum of the singular values of A1 A2^T, of a row for each image."""
     shortened, seen = torch.nn.Sequential(network, torch.nn.AvgPool1d(8)), []  # to 256 numbers: quicker
     shortened.register_forward_hook(lambda *call: seen.append(call[2].double().numpy()))
     metric = FID("truth", shortened)

@@ -57,7 +57,7 @@ def test_it_is_the_formula_however_the_images_come(sets, batch):
 @pytest.mark.parametrize(("count", "dimensions"), [(3, 2), (12, 40), (40, 12), (60, 60)])
 @pytest.mark.parametrize("scale", [1e-3, 1, 1e3])
 def test_the_distances_without_each_are_those_of_the_rest(count, dimensions, scale):
-    """Brute force: fewer vectors than dimensions, more, and as many; spreads that differ a thousandfold between axes."""
+    """Brute force: fewer vectors than dimensions, more, as many; spreads that differ a thousandfold between axes."""
     draw = np.random.default_rng(count)
     spread = scale * np.geomspace(1, 1e-3, dimensions)
     reference, vectors = (

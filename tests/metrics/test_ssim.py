@@ -1,14 +1,14 @@
 """SSIM against pyiqa on restored faces, by recorded values, and against scikit-image where the two definitions agree.
 
-`restored.png` holds four rows of faces of 64 pixels, the astronaut and three samples of the embedded prior: the input (s = 4),
-f(y), DifFace with two seeds, and the truth (cells of assets/gallery.png). The values were recorded by
+`restored.png` holds four rows of faces of 64 pixels, the astronaut and three samples of the embedded prior: the input
+(s = 4), f(y), DifFace with two seeds, and the truth (cells of assets/gallery.png). The values were recorded by
 
     python -m venv other && other/bin/pip install pyiqa==0.1.16 torch==2.14.1 torchvision==0.29.1
     other/bin/python -c "
     import numpy, PIL.Image, pyiqa, torch
     sheet = numpy.asarray(PIL.Image.open('tests/metrics/restored.png')) / numpy.float32(255)
-    faces = torch.from_numpy(sheet).permute(2, 0, 1).unflatten(1, (-1, 64)).unflatten(3, (-1, 64)).permute(3, 1, 0, 2, 4)
-    for name in ('ssim', 'ssimc'):
+    faces = torch.from_numpy(sheet).permute(2, 0, 1).unflatten(1, (-1, 64)).unflatten(3, (-1, 64)).permute(3, 1, 0, 2,
+    4) for name in ('ssim', 'ssimc'):
         print(name, [pyiqa.create_metric(name, device='cpu')(one, faces[4]).tolist() for one in faces[:4]])"
 """
 
@@ -66,7 +66,7 @@ def by_scikit_image(face: torch.Tensor, truth: torch.Tensor) -> float:
 
 
 def test_without_the_clamp_it_is_that_of_scikit_image(columns):
-    """Where the contrast is nowhere reversed the two are one; on restored faces pyiqa's clamp makes the score higher."""
+    """Where contrast is nowhere reversed the two are one; on restored faces pyiqa's clamp makes the score higher."""
     truth = columns[4]
     darker = (255 * 0.8 * truth).round() / 255
     scorer = SSIM()

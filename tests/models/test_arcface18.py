@@ -8,7 +8,7 @@ from difface.weights import load_state_dict
 
 
 def seeded() -> ArcFace18:
-    """Every tensor from a seed of its own, in order of name, so that any network of the same names gets the same ones."""
+    """Every tensor from a seed of its own, in order of name, so that networks of the same names get the same ones."""
     network = ArcFace18()
     state = network.state_dict()
     for seed, name in enumerate(sorted(state)):

@@ -94,7 +94,7 @@ def test_lama_matches_the_official_code(parity: Path, official: dict) -> None:
     assert error.mean() < 1e-6
     assert (error > 1e-4).float().mean() < 2e-3
     # Random weights leave 57 of 12,288 logits between -6 and 6, and rounding in float32 moves those by 1e-3: the same
-    # network in float64 is further than 1e-4 from the official float32 output too. Ours must round no worse than that one.
+    # network in float64 is further than 1e-4 from the official float32 output too. Ours must round no worse than that.
     exact = net.net.double()(tensors["x"].double(), tensors["mask"].double())
     assert (out - exact).abs().max() < 2 * (tensors["out"] - exact).abs().max() < 1e-3
 

@@ -63,7 +63,7 @@ def upload_folder(server) -> Path:
 
 @pytest.fixture(scope="module")
 def outside(tmp_path_factory, server) -> list[str]:
-    """Paths that no visitor may name: a picture elsewhere in several spellings, others that are not there, and addresses."""
+    """Paths that no visitor may name: a picture elsewhere in several spellings, some that are not there, addresses."""
     secret = tmp_path_factory.mktemp("secrets") / "secret.png"
     Image.new("RGB", (64, 64), "red").save(secret)
     files = upload_folder(server)
@@ -94,7 +94,7 @@ def outside(tmp_path_factory, server) -> list[str]:
 
 
 def fields(file: dict, inside: str) -> list:
-    """What may stand in a field to smuggle a file in: bare, in any part of an editor or a gallery, and beside a good path."""
+    """What may stand in a field to smuggle a file in: bare, in any part of an editor or gallery, beside a good path."""
     good = {"path": inside, **META}
     return [
         file,

@@ -67,7 +67,7 @@ def test_an_emptied_slider_is_handed_over_and_others_are_checked():
 
 
 def test_no_event_changes_a_property_of_a_field_that_judges_for_itself(built):
-    """Gradio would make the field anew from its class, without its judgement: of such fields events give values only."""
+    """Gradio would make the field anew of its class, without its judgement: such fields' events give values only."""
     judging = {key for key, block in built.blocks.items() if "preprocess" in vars(block)}
     restored = event(built, "fit_fields")
     assert judging & set(restored["outputs"]) == {restored["outputs"][2]}

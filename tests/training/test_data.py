@@ -1,4 +1,4 @@
-"""What a training sees: every face once an epoch, crops with a margin each time a little otherwise, from memory or disk."""
+"""What a training sees: every face once an epoch, crops each time a little otherwise, from memory or disk."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Conversion: against outputs of the official networks, against a second implementation written here, and at full size."""
+"""Conversion: against outputs of official networks, against a second implementation here, and at full size."""
 
 import json
 
@@ -23,7 +23,7 @@ from difface.weights import (
 FULL_SIZE = ["prior_ffhq512", "prior_ffhq256", "prior_imagenet256", "estimator_swinir512", "estimator_lama256"]
 
 
-# A second implementation of guided-diffusion's UNet: its keys for given arguments, and its forward pass on such a state.
+# A second implementation of guided-diffusion's UNet: its keys for given arguments, its forward pass on such a state.
 
 
 def official_blocks(multipliers, blocks):

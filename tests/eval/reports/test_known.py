@@ -1,4 +1,4 @@
-"""Known degradations in the evaluation: sets, agreement with the input, Tables VI, VII, X and XI, and their measures."""
+"""Known degradations in the evaluation: sets, agreement with the input, Tables VI, VII, X and XI, their measures."""
 
 import csv
 import json
@@ -166,7 +166,7 @@ def test_block_means_and_luminance_are_kept(tmp_path, faces) -> None:
                 )
             else:
                 agreed, other, wanted = (x @ (0.299, 0.587, 0.114) for x in (agreeing, blind, levels(item.lq)))
-            # of 255 levels: rounding alone leaves 0.3 at most, and clipping a little more in a block that is nearly black
+            # of 255 levels: rounding alone leaves 0.3 at most, and clipping a little more in a nearly black block
             assert np.sqrt(np.mean((agreed - wanted) ** 2)) < 0.5 < np.sqrt(np.mean((other - wanted) ** 2))
 
 

@@ -1,4 +1,4 @@
-"""Trends: the measured contraction against Eq. 13, slopes against numpy, and the paper's claims in the committed files."""
+"""Trends: the measured contraction against Eq. 13, slopes against numpy, and the paper's claims in kept files."""
 
 from pathlib import Path
 
