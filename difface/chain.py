@@ -80,6 +80,14 @@ def chain(
 
     Raises:
         ValueError: as the call would.
+
+    Example:
+        >>> from difface.schedulers import build_scheduler
+        >>> paper = chain(build_scheduler("ddim"), 400, 250)
+        >>> len(paper.timesteps), paper.timesteps[:2], paper.timesteps[-1], paper.noise_timestep
+        (100, [396, 392], 0, 396)
+        >>> chain(build_scheduler("dpm++"), 400, 5).timesteps
+        [399, 178, 56, 14, 2]
     """
     check_scheduler(scheduler)
     check_begin_index(begin_index)
@@ -109,7 +117,15 @@ def _refuse(scheduler: SchedulerMixin, **needs_ddim: bool) -> None:
 
 
 def check_begin_index(begin_index: int) -> None:
-    """Raise `ValueError` unless N is a whole number in 1..T."""
+    """Raise `ValueError` unless N is a whole number in 1..T.
+
+    Example:
+        >>> check_begin_index(400)
+        >>> check_begin_index(1001)
+        Traceback (most recent call last):
+            ...
+        ValueError: N must be a whole number in 1..1000; got 1001. The paper uses 400.
+    """
     if isinstance(begin_index, bool) or not isinstance(begin_index, int) or not 1 <= begin_index <= NUM_TRAIN_TIMESTEPS:
         raise ValueError(
             f"N must be a whole number in 1..{NUM_TRAIN_TIMESTEPS}; got {begin_index!r}. The paper uses 400."

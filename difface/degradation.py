@@ -108,6 +108,14 @@ class Ranges:
 
         Raises:
             ValueError: there are none for this size.
+
+        Example:
+            >>> Ranges.for_size(64).sigma
+            (0.1, 3)
+            >>> Ranges.for_size(100)
+            Traceback (most recent call last):
+                ...
+            ValueError: There are degradation ranges for sizes 512, 256, 128, 64; got 100.
         """
         if size not in _RANGES:
             raise ValueError(f"There are degradation ranges for sizes {', '.join(map(str, _RANGES))}; got {size}.")
@@ -115,7 +123,12 @@ class Ranges:
 
     @staticmethod
     def nearest(size: int) -> "Ranges":
-        """The ranges whose size is nearest to `size` pixels in ratio, for pictures of any size."""
+        """The ranges whose size is nearest to `size` pixels in ratio, for pictures of any size.
+
+        Example:
+            >>> Ranges.nearest(100).size
+            128
+        """
         return min(_RANGES.values(), key=lambda ranges: abs(math.log(ranges.size / size)))
 
 
@@ -140,6 +153,10 @@ def alike(size: int, scale: float) -> Degradation:
     Args:
         size: side of the pictures in pixels.
         scale: s.
+
+    Example:
+        >>> alike(128, 4)
+        Degradation(scale=4, sigma_x=2.0, sigma_y=2.0, theta=0, noise=5, jpeg_quality=60, grey=False)
     """
     return Degradation(scale, size / 64, size / 64, 0, 5, 60)
 
@@ -149,6 +166,10 @@ def level(size: int, name: str) -> Degradation:
 
     Raises:
         ValueError: another name.
+
+    Example:
+        >>> level(64, "severe").scale, level(128, "severe").scale
+        (8.0, 16.0)
     """
     if name not in LEVELS:
         raise ValueError(f"the level '{name}' is unknown; {', '.join(LEVELS)} are accepted: choose one.")
@@ -165,6 +186,13 @@ def draw(generator: torch.Generator, ranges: Ranges, grey_probability: float = 0
         generator: CPU generator.
         ranges: `Ranges.for_size(size)`.
         grey_probability: probability of `grey`, in [0, 1].
+
+    Example:
+        >>> drawn = draw(torch.Generator().manual_seed(0), Ranges.for_size(64))
+        >>> [round(value, 2) for value in (drawn.scale, drawn.sigma_x, drawn.sigma_y, drawn.noise)]
+        [7.78, 2.15, 1.43, 15.82]
+        >>> drawn.jpeg_quality, drawn.grey
+        (42, False)
     """
     scale, first, second, angle, isotropic, noise, quality, grey = torch.rand(
         8, generator=generator, dtype=torch.float64
@@ -192,6 +220,11 @@ def grid(size: int) -> list[Degradation]:
 
     sigma_y is not a grid axis: as in the script that made CelebA-Test it is picked from the sigma list, cell by cell,
     by Python's `random` with seed 10000, so that the list at 512 is that of CelebA-Test.
+
+    Example:
+        >>> whole = grid(512)
+        >>> len(whole), whole[0].jpeg_quality, whole[0].scale, whole[-1].jpeg_quality, whole[-1].scale
+        (4000, 30, 4, 70, 40)
     """
     ranges = Ranges.for_size(size)
     picker = random.Random(10000)  # an instance of its own; the global state is not touched
@@ -214,6 +247,11 @@ def cells(size: int, count: int, seed: int = 0) -> list[Degradation]:
 
     Raises:
         ValueError: `count` is not in 1..4000.
+
+    Example:
+        >>> sample = cells(64, 1000)
+        >>> cells(64, 3) == sample[:3], sum(cell.jpeg_quality == 30 for cell in sample)  # a fifth, more or less
+        (True, 213)
     """
     every = grid(size)
     if not 1 <= count <= len(every):
@@ -227,6 +265,11 @@ def kernel(degradation: Degradation) -> Tensor:
 
     Returns:
         (41, 41) float32, indexed [y, x] with y downwards, sums to 1.
+
+    Example:
+        >>> blur = kernel(Degradation(scale=1, sigma_x=2, sigma_y=1, theta=0, noise=0, jpeg_quality=100))
+        >>> round(float(blur.sum()), 5), f"{blur[20, 22] / blur[20, 20]:.4f}"  # exp(-1/2), one sigma to the right
+        (1.0, '0.6065')
     """
     return torch.from_numpy(_kernel(degradation))
 
@@ -250,6 +293,13 @@ def blur_and_downsample(hq: Tensor, degradation: Degradation) -> Tensor:
 
     Returns:
         (3, floor(H / s), floor(W / s)) in [0, 1], not rounded.
+
+    Example:
+        >>> half = Degradation(scale=2, sigma_x=0, sigma_y=0, theta=0, noise=0, jpeg_quality=100)
+        >>> stripes = torch.tensor([0.0, 1.0]).repeat(3, 4, 2)
+        >>> blur_and_downsample(stripes, half)[0]
+        tensor([[0.5000, 0.5000],
+                [0.5000, 0.5000]])
     """
     _check_image(hq, dimensions=(3,))
     return _from_array(_blur_and_downsample(_to_array(hq), degradation), hq)
@@ -315,6 +365,13 @@ def degrade(
     Raises:
         ValueError: a wrong shape or range, lists of another length than the batch, noise without a generator, or a
             `scale` that leaves no pixel.
+
+    Example:
+        >>> mild = Degradation(scale=2, sigma_x=1, sigma_y=1, theta=0, noise=0, jpeg_quality=90)
+        >>> hq = torch.zeros(3, 8, 8)
+        >>> hq[:, :, 4:] = 1
+        >>> (degrade(hq, mild)[0, 4] * 255).round().int().tolist()  # the edge, blurred
+        [1, 12, 34, 86, 168, 221, 244, 255]
     """
     _check_image(hq, dimensions=(3, 4))
     images = hq if hq.ndim == 4 else hq[None]
@@ -328,7 +385,13 @@ def degrade(
 
 
 def noise_generator(seed: int) -> torch.Generator:
-    """A CPU generator for `degrade`, which shares nothing with that of a sampler which restores with the same seed."""
+    """A CPU generator for `degrade`, which shares nothing with that of a sampler which restores with the same seed.
+
+    Example:
+        >>> own, sampler = noise_generator(0), torch.Generator().manual_seed(0)
+        >>> torch.equal(torch.randn(3, generator=own), torch.randn(3, generator=sampler))
+        False
+    """
     return torch.Generator().manual_seed(zlib.crc32(f"degradation {seed}".encode()))
 
 
@@ -342,6 +405,11 @@ def lq_hq_pair(hq: Tensor, ranges: Ranges, generator: torch.Generator) -> tuple[
 
     Returns:
         y and x_0, each (3, H, W) in [0, 1].
+
+    Example:
+        >>> y, x_0 = lq_hq_pair(torch.rand(3, 64, 64), Ranges.for_size(64), torch.Generator().manual_seed(0))
+        >>> y.shape == x_0.shape, bool((y == x_0).all())
+        (True, False)
     """
     if torch.rand((), generator=generator).item() < 0.5:
         hq = hq.flip(-1)
@@ -351,7 +419,12 @@ def lq_hq_pair(hq: Tensor, ranges: Ranges, generator: torch.Generator) -> tuple[
 
 
 def to_grey(image: Tensor) -> Tensor:
-    """(..., 3, H, W) RGB -> the same shape with 0.299 R + 0.587 G + 0.114 B in all three channels."""
+    """(..., 3, H, W) RGB -> the same shape with 0.299 R + 0.587 G + 0.114 B in all three channels.
+
+    Example:
+        >>> to_grey(torch.tensor([1.0, 0.0, 0.0]).view(3, 1, 1)).flatten()
+        tensor([0.2990, 0.2990, 0.2990])
+    """
     weights = torch.tensor([0.299, 0.587, 0.114], dtype=image.dtype, device=image.device).view(3, 1, 1)
     return (image * weights).sum(dim=-3, keepdim=True).expand_as(image).contiguous()
 

@@ -52,6 +52,13 @@ class Mask:
 
         Returns:
             (1, 1, height, width) float32, 1 = missing and 0 = known.
+
+        Example:
+            >>> Mask("box", boxes=[(64, 0, 128, 128)]).paint(4)[0, 0]
+            tensor([[0., 1., 0., 0.],
+                    [0., 1., 0., 0.],
+                    [0., 0., 0., 0.],
+                    [0., 0., 0., 0.]])
         """
         width = height if width is None else width
         canvas = np.zeros((height, width), np.uint8)
@@ -65,7 +72,12 @@ class Mask:
 
 
 def box(generator: torch.Generator) -> Mask:
-    """1 to 4 rectangles with sides of 30 to 150 pixels, at least 10 from the border."""
+    """1 to 4 rectangles with sides of 30 to 150 pixels, at least 10 from the border.
+
+    Example:
+        >>> box(torch.Generator().manual_seed(0))
+        Mask(kind='box', boxes=((52, 23, 188, 153),), strokes=())
+    """
     margin = 10
     boxes = []
     for _ in range(_whole(generator, 1, 4)):
@@ -80,6 +92,10 @@ def irregular(generator: torch.Generator) -> Mask:
     """1 to 6 strokes of 1 to 5 straight parts, each 10 to 209 pixels long and 5 to 104 wide.
 
     A part runs at 0.01, 1.01, 2.01 or 3.01 radians from straight down; every other stroke is mirrored, the first too.
+
+    Example:
+        >>> irregular(torch.Generator().manual_seed(0)).strokes[0]
+        (47, 117, 22, 0, 32)
     """
     strokes = []
     for i in range(_whole(generator, 1, 6)):
@@ -96,14 +112,24 @@ def irregular(generator: torch.Generator) -> Mask:
 
 
 def half(generator: torch.Generator) -> Mask:
-    """The bottom or the right half, with equal odds."""
+    """The bottom or the right half, with equal odds.
+
+    Example:
+        >>> half(torch.Generator().manual_seed(0)).boxes
+        ((0, 128, 256, 256),)
+    """
     full, middle = OFFICIAL_SIZE, OFFICIAL_SIZE // 2
     bottom = _whole(generator, 0, 1) == 0
     return Mask("half", boxes=((0, middle, full, full) if bottom else (middle, 0, full, full),))
 
 
 def expand(generator: torch.Generator) -> Mask:
-    """All but the central 128 x 128 pixels; nothing is drawn."""
+    """All but the central 128 x 128 pixels; nothing is drawn.
+
+    Example:
+        >>> expand(torch.Generator()).paint(256).mean()
+        tensor(0.7500)
+    """
     full, low, high = OFFICIAL_SIZE, OFFICIAL_SIZE // 4, 3 * OFFICIAL_SIZE // 4
     return Mask(
         "expand", boxes=((0, 0, full, low), (0, high, full, full), (0, low, low, high), (high, low, full, high))
@@ -111,7 +137,12 @@ def expand(generator: torch.Generator) -> Mask:
 
 
 def outpainting(generator: torch.Generator) -> Mask:
-    """Strips of 4 to 30 % along the sides, each side with probability 0.5 and at least one (a mask of training)."""
+    """Strips of 4 to 30 % along the sides, each side with probability 0.5 and at least one (a mask of training).
+
+    Example:
+        >>> outpainting(torch.Generator().manual_seed(0)).boxes
+        ((0, 0, 256, 52), (213, 0, 256, 256))
+    """
     full = OFFICIAL_SIZE
     while not any(chosen := [_whole(generator, 0, 1) == 1 for _ in range(4)]):
         pass
@@ -122,7 +153,12 @@ def outpainting(generator: torch.Generator) -> Mask:
 
 
 def training(generator: torch.Generator) -> Mask:
-    """A mask of training: a third each irregular, box and outpainting."""
+    """A mask of training: a third each irregular, box and outpainting.
+
+    Example:
+        >>> [training(torch.Generator().manual_seed(seed)).kind for seed in range(6)]
+        ['outpainting', 'box', 'irregular', 'box', 'box', 'outpainting']
+    """
     return (irregular, box, outpainting)[_whole(generator, 0, 2)](generator)
 
 
@@ -153,6 +189,10 @@ def plan(files: Sequence[str | os.PathLike], per_kind: int = 500, seed: int = 12
 
     Raises:
         ValueError: too few files.
+
+    Example:
+        >>> [(file.name, mask.kind) for file, mask in plan(["b.png", "a.png", "d.png", "c.png"], per_kind=1)]
+        [('a.png', 'box'), ('b.png', 'irregular'), ('c.png', 'expand'), ('d.png', 'half')]
     """
     kinds = [kind for kind in (box, irregular, expand, half) for _ in range(per_kind)]
     if len(files) < len(kinds):
@@ -237,6 +277,13 @@ def resized(mask: torch.Tensor, height: int, width: int) -> torch.Tensor:
 
     Returns:
         (B, 1, height, width).
+
+    Example:
+        >>> scratch = torch.zeros(1, 1, 4, 4)
+        >>> scratch[..., 1] = 1
+        >>> resized(scratch, 2, 2)[0, 0]
+        tensor([[1., 0.],
+                [1., 0.]])
     """
     return functional.adaptive_max_pool2d(mask, (height, width))
 
@@ -247,6 +294,12 @@ def paste_known(restored: Image.Image, original: Image.Image, mask: torch.Tensor
     Args:
         restored, original: RGB pictures of one size.
         mask: (1, 1, H, W) of that size, 1 = missing.
+
+    Example:
+        >>> restored, original = (Image.new("RGB", (2, 1), colour) for colour in ("red", "blue"))
+        >>> composite = paste_known(restored, original, torch.tensor([[[[1.0, 0.0]]]]))
+        >>> composite.getpixel((0, 0)), composite.getpixel((1, 0))
+        ((255, 0, 0), (0, 0, 255))
     """
     missing = Image.fromarray((mask[0, 0].numpy() == 1).astype(np.uint8) * 255, "L")
     return Image.composite(restored, original.convert("RGB"), missing)

@@ -37,6 +37,12 @@ def build_scheduler(name: str) -> SchedulerMixin:
 
     Raises:
         ValueError: unknown name.
+
+    Example:
+        >>> scheduler = build_scheduler("ddim")
+        >>> scheduler.set_timesteps(250)
+        >>> scheduler.timesteps[:3].tolist(), scheduler.config.clip_sample
+        ([996, 992, 988], True)
     """
     if name not in SCHEDULERS:
         raise ValueError(f"the scheduler '{name}' is unknown; {', '.join(SCHEDULERS)} are accepted: choose one.")
@@ -73,6 +79,13 @@ def check_scheduler(scheduler: SchedulerMixin) -> None:
 
     Raises:
         ValueError: another class (Euler, DDPM, ...), prediction (v), noise schedule, spacing of sigmas, or no clipping.
+
+    Example:
+        >>> check_scheduler(build_scheduler("unipc"))
+        >>> check_scheduler(DDPMScheduler())
+        Traceback (most recent call last):
+            ...
+        ValueError: the scheduler, DDPMScheduler, is not a sampler of this method; ...
     """
     kind = next((kind for kind in _NEEDED if isinstance(scheduler, kind)), None)
     if kind is None:
@@ -98,6 +111,10 @@ def respaced(steps: int) -> list[int]:
 
     Raises:
         ValueError: `steps` outside 2..T.
+
+    Example:
+        >>> respaced(5)
+        [999, 749, 500, 250, 0]
     """
     if isinstance(steps, bool) or not isinstance(steps, int) or not 2 <= steps <= NUM_TRAIN_TIMESTEPS:
         raise ValueError(f"`steps` must be a whole number in 2..{NUM_TRAIN_TIMESTEPS}; got {steps!r}.")
@@ -109,6 +126,14 @@ def every(steps: int) -> list[int]:
 
     Raises:
         ValueError: `steps` outside 2..T, or no divisor of T.
+
+    Example:
+        >>> every(5)
+        [800, 600, 400, 200, 0]
+        >>> every(7)
+        Traceback (most recent call last):
+            ...
+        ValueError: `steps` must divide 1000; got 7. The nearest that do are 5 and 8.
     """
     respaced(steps)
     check_divides(steps, NUM_TRAIN_TIMESTEPS, "steps")
@@ -122,7 +147,12 @@ def _grid(spacing: str, steps: int) -> list[int]:
 
 
 def ancestral(timesteps: list[int]) -> DDPMScheduler:
-    """Stock `DDPMScheduler` with the prior's noise schedule on a grid of timesteps, largest first."""
+    """Stock `DDPMScheduler` with the prior's noise schedule on a grid of timesteps, largest first.
+
+    Example:
+        >>> ancestral([900, 500, 100]).timesteps.tolist()
+        [900, 500, 100]
+    """
     scheduler = DDPMScheduler(**_NOISE)
     scheduler.set_timesteps(timesteps=timesteps)
     return scheduler
@@ -138,6 +168,11 @@ def log_snr_grid(alphas_cumprod: np.ndarray, begin_index: int, calls: int) -> li
 
     Raises:
         ValueError: more or fewer calls than that.
+
+    Example:
+        >>> abar = build_scheduler("ddim").alphas_cumprod.numpy()
+        >>> log_snr_grid(abar, 400, 5)
+        [399, 178, 56, 14, 2]
     """
     if begin_index < 4:
         raise ValueError(
@@ -160,7 +195,15 @@ def log_snr_grid(alphas_cumprod: np.ndarray, begin_index: int, calls: int) -> li
 
 
 def check_divides(steps: int, total: int, name: str = "num_inference_steps") -> None:
-    """Raise `ValueError` with the nearest that do unless `steps` divides `total`."""
+    """Raise `ValueError` with the nearest that do unless `steps` divides `total`.
+
+    Example:
+        >>> check_divides(250, 1000)
+        >>> check_divides(240, 1000)
+        Traceback (most recent call last):
+            ...
+        ValueError: `num_inference_steps` must divide 1000; got 240. The nearest that do are 200 and 250.
+    """
     divisors = [n for n in range(1, total + 1) if total % n == 0]
     if steps in divisors:
         return

@@ -54,7 +54,12 @@ class PerImageMetric(Metric):
 
     @classmethod
     def mean(cls, values: Sequence[float]) -> float:
-        """The table's number for these scores: the mean of those that count; NaN where there is none."""
+        """The table's number for these scores: the mean of those that count; NaN where there is none.
+
+        Example:
+            >>> PerImageMetric.mean([20.0, 24.0]), PerImageMetric.mean([])
+            (22.0, nan)
+        """
         counted = cls.counted(values)
         return float(np.mean(counted)) if len(counted) else float("nan")
 

@@ -75,7 +75,14 @@ def _digest() -> str:
 
 
 def encoder(unet: UNet) -> UNet:
-    """A copy in float32 that ends at the mid block: its output's `.sample` is (B, channels, H / 8, W / 8) or so."""
+    """A copy in float32 that ends at the mid block: its output's `.sample` is (B, channels, H / 8, W / 8) or so.
+
+    Example:
+        >>> from difface import profiles
+        >>> network = encoder(profiles.load_unet("tiny", "cpu"))
+        >>> network(torch.zeros(1, 3, 64, 64), 10).sample.shape
+        torch.Size([1, 192, 8, 8])
+    """
     network = deepcopy(unet).float().eval().requires_grad_(False)
     network.up_blocks = nn.ModuleList()
     network.conv_norm_out = network.conv_act = network.conv_out = nn.Identity()

@@ -65,6 +65,12 @@ def build_inception(state: Mapping[str, torch.Tensor]) -> nn.Module:
 
     Args:
         state: state dict of the whole network, classifier included (1008 classes).
+
+    Example:
+        >>> from torchvision.models import Inception3
+        >>> state = Inception3(num_classes=1008, aux_logits=False, init_weights=False).state_dict()
+        >>> build_inception(state)(torch.zeros(1, 3, 299, 299)).shape
+        torch.Size([1, 2048])
     """
     from pytorch_fid import inception as fid
     from torchvision.models import Inception3

@@ -19,6 +19,11 @@ def frechet_distance(mean_1: np.ndarray, cov_1: np.ndarray, mean_2: np.ndarray, 
     Args:
         mean_1, mean_2: (d,).
         cov_1, cov_2: (d, d), symmetric and positive semi-definite.
+
+    Example:
+        >>> one, two = (np.array([0.0]), np.array([[1.0]])), (np.array([3.0]), np.array([[4.0]]))
+        >>> frechet_distance(*one, *two)  # in one dimension: (0 - 3)^2 + (1 - 2)^2
+        10.0
     """
     values, vectors = np.linalg.eigh(cov_1)
     root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
@@ -40,6 +45,12 @@ def distances_without(mean: np.ndarray, cov: np.ndarray, vectors: np.ndarray) ->
 
     Returns:
         (n,).
+
+    Example:
+        >>> vectors = np.array([[0.0], [1.0], [2.0], [5.0]])
+        >>> without_the_last = distances_without(np.array([0.0]), np.array([[1.0]]), vectors)[3]
+        >>> round(float(without_the_last), 6)  # of 0, 1, 2 to N(0, 1): mean 1, variance 1
+        1.0
     """
     n = len(vectors)
     centred = vectors - vectors.mean(0)
@@ -69,6 +80,15 @@ class Moments:
         count: vectors so far, n.
         mean: (d,).
         scatter: sum of (v - mean)(v - mean)^T, (d, d).
+
+    Example:
+        >>> moments = Moments()
+        >>> moments.add(np.array([[0.0, 1.0], [2.0, 1.0]]))
+        >>> moments.add(np.array([[4.0, 4.0]]))
+        >>> mean, covariance = moments.statistics
+        >>> mean, covariance
+        (array([2., 2.]), array([[4., 3.],
+               [3., 3.]]))
     """
 
     def __init__(self):

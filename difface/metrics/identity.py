@@ -71,7 +71,12 @@ class IdentityAngle(PairMetric):
 
 
 def angle(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Angle between rows, (n, d) and (n, d) -> (n,) in degrees."""
+    """Angle between rows, (n, d) and (n, d) -> (n,) in degrees.
+
+    Example:
+        >>> angle(np.array([[1.0, 0.0], [1.0, 0.0]]), np.array([[0.0, 2.0], [3.0, 0.0]]))
+        array([90.,  0.])
+    """
     a, b = (
         vectors.astype(np.float64) / np.linalg.norm(vectors.astype(np.float64), axis=1)[:, None] for vectors in (a, b)
     )

@@ -89,7 +89,12 @@ class IDS(PairMetric):
 
     @staticmethod
     def counted(values: Sequence[float]) -> Sequence[float]:
-        """The angles of the pairs that are not identical."""
+        """The angles of the pairs that are not identical.
+
+        Example:
+            >>> IDS.counted([0.2, 31.0, 45.5])
+            [31.0, 45.5]
+        """
         return [value for value in values if not value < IDS.IDENTICAL]
 
 

@@ -128,5 +128,10 @@ class PI(ImageMetric):
 
     @staticmethod
     def combined(niqe: Any, nrqm: Any) -> Any:
-        """The index of these scores, numbers or arrays."""
+        """The index of these scores, numbers or arrays.
+
+        Example:
+            >>> PI.combined(niqe=4.0, nrqm=8.0)
+            3.0
+        """
         return ((10 - nrqm) + niqe) / 2

@@ -73,6 +73,12 @@ def decode(heatmaps: torch.Tensor) -> torch.Tensor:
 
     Returns:
         (B, K, 2) float64, x and y in pixels of the heatmaps, the centre of the first pixel at 0.5.
+
+    Example:
+        >>> heatmap = torch.zeros(1, 1, 5, 5)
+        >>> heatmap[0, 0, 2, 3], heatmap[0, 0, 2, 2] = 1.0, 0.5  # the peak at x 3, y 2, and its left neighbour
+        >>> decode(heatmap)
+        tensor([[[3.2500, 2.5000]]], dtype=torch.float64)
     """
     height, width = heatmaps.shape[-2:]
     flat = heatmaps.flatten(2)

@@ -69,6 +69,13 @@ def build_lpips(net: str, trunk: Mapping[str, torch.Tensor]) -> nn.Module:
     Args:
         net: "vgg", "alex" or "squeeze".
         trunk: state dict of torchvision's network, with `features.N...`; the classifier is not used.
+
+    Example:
+        >>> from torchvision.models import squeezenet1_1
+        >>> network = build_lpips("squeeze", squeezenet1_1().state_dict())
+        >>> picture = torch.rand(1, 3, 32, 32)
+        >>> network(picture, picture).item()
+        0.0
     """
     import lpips
 

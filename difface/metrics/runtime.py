@@ -32,6 +32,11 @@ def measure(call: Callable[[], object], device: torch.device | str, warm_up: int
 
     Raises:
         ValueError: `repeats` is less than 1, or `warm_up` less than 0.
+
+    Example:
+        >>> times = measure(lambda: sum(range(1000)), "cpu", repeats=3)
+        >>> len(times.values), min(times.values) <= times.median <= max(times.values)
+        (3, True)
     """
     if repeats < 1 or warm_up < 0:
         raise ValueError(f"timing takes 1 repeat or more and 0 warm-up calls or more; got {repeats} and {warm_up}.")

@@ -16,6 +16,11 @@ class SSIM(PairMetric):
     0.1.16, the contrast-structure term is clamped at 0 before the mean. Scikit-image and torchmetrics do not clamp it:
     up to 0.006 a picture lower on sharp results, the same on blurred ones. The authors named the package and not the
     version or options.
+
+    Example:
+        >>> truth = torch.linspace(0, 1, 16).repeat(1, 3, 16, 1)
+        >>> SSIM().score(truth, truth).item(), SSIM().score(1 - truth, truth).item()
+        (1.0, 0.0)
     """
 
     name = "SSIM"
@@ -43,7 +48,13 @@ class SSIMRGB(PairMetric):
 
 
 def ssim(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """Mean SSIM over the valid region of single-channel images (B, 1, H, W) in 0..255 -> (B,)."""
+    """Mean SSIM over the valid region of single-channel images (B, 1, H, W) in 0..255 -> (B,).
+
+    Example:
+        >>> flat = torch.full((1, 1, 11, 11), 100.0)
+        >>> f"{ssim(flat, flat + 50).item():.4f}"  # of the luminance alone: 2 * 100 * 150 / (100^2 + 150^2), nearly
+        '0.9230'
+    """
     taps = torch.arange(11, dtype=x.dtype, device=x.device) - 5
     window = torch.exp(-(taps**2) / (2 * 1.5**2))
     window = torch.outer(window, window) / window.sum() ** 2
