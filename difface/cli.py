@@ -323,7 +323,7 @@ def _restored_files(
         raise ValueError(f"--format is '{kind}'; {' and '.join(metadata.FORMATS)} are accepted: choose one.")
     if output is None:
         raise ValueError("there is no folder for the results; -o DIR is accepted: add it, or --list to see faces only.")
-    answers = tuple(f"_s{k + 1}.{kind}" for k in range(samples)) if samples > 1 else (f".{kind}",)
+    answers = _endings(samples, kind)
     found = folders.search(inputs, recursive, output)
     results = _Results(found, output, (*answers, f"_estimate.{kind}") if save_estimates else answers)
     _checked(seed, samples)
@@ -550,7 +550,6 @@ def inpaint(
     start: Annotated[int | None, typer.Option(help="N, 1..1000; 480 by default, as released.")] = None,
     steps: Annotated[int | None, typer.Option(help="Inference steps; 250 by default.")] = None,
     eta: Annotated[float | None, typer.Option(help="0 (DDIM) to 1 (DDPM); 1 by default, as released.")] = None,
-    scheduler: Annotated[str, typer.Option(help="ddim, which known pixels need.")] = "ddim",
     samples: Annotated[int, typer.Option(min=1, max=MOST, help="Answers per picture.")] = 1,
     seed: Seed = 0,
     method: Rival = None,
@@ -560,7 +559,7 @@ def inpaint(
     """Fill the missing parts of aligned faces; known pixels stay the picture's own bytes."""
     import torch
 
-    from difface import folders, images, metadata, profiles
+    from difface import folders, profiles
     from difface.chain import chain
     from difface.constraints import Masked
     from difface.inpaint import ETA, START, fill
@@ -569,39 +568,31 @@ def inpaint(
 
     if method is not None:
         ours = {"--start": start, "--eta": eta, "--gamma": gamma}
-        switches = {"--rule": rule != "step", "--scheduler": scheduler != "ddim"}
-        _refuse_ours(method, switches | {option: value is not None for option, value in ours.items()})
+        _refuse_ours(method, {"--rule": rule != "step"} | {option: value is not None for option, value in ours.items()})
     start, eta = START if start is None else start, ETA if eta is None else eta
     found = folders.search(inputs)
-    answers = tuple(f"_s{k + 1}.png" for k in range(samples)) if samples > 1 else (".png",)
+    answers = _endings(samples)
     results = _Results(found, output, answers, _mask_files(mask))
     _seeds(seed, samples)  # refused, if they must be, before anything is loaded
     if method is not None:
         find_mask = _mask_source(mask)
         rival = load(method, "inpainting", profile, device, dtype, steps)
         return _restore_by(rival, results, answers, profile, seed, find_mask, composite=not no_composite)
-    chain(build_scheduler(scheduler), start, steps, eta, Masked(torch.zeros(1, 1, 8, 8), rule, gamma))
+    chain(build_scheduler("ddim"), start, steps, eta, Masked(torch.zeros(1, 1, 8, 8), rule, gamma))
     find_mask = _mask_source(mask)
-    pipeline = profiles.load(profile, profiles.inpainting_estimator(profile), scheduler, device, dtype)
+    pipeline = profiles.load(profile, profiles.inpainting_estimator(profile), "ddim", device, dtype)
     pipeline.set_begin_index(start)
 
     def work(group: list[Path], pictures: list) -> None:
-        file, constraint = group[0], Masked(find_mask(group[0]), rule, gamma)
-        for first in range(0, samples, BATCH):
-            generators = _seeds(seed, samples)[first : first + BATCH]
-            result = fill(
-                pipeline,
-                pictures[0],
-                constraint,
-                generators,
-                num_inference_steps=steps,
-                eta=eta,
-                composite=not no_composite,
-            )
-            for k, filled in enumerate(result.images, first):
-                text = metadata.restored_text(result.info, profile, seed + k)
-                images.write(filled, results.of(file, answers[k]), text, pictures[0])
-        _say(file, result.info["notes"])
+        (file,), (picture,) = group, pictures
+        constraint = Masked(find_mask(file), rule, gamma)
+        settings = dict(num_inference_steps=steps, eta=eta, composite=not no_composite)
+
+        def draw(generators: list) -> tuple[list, dict]:
+            result = fill(pipeline, picture, constraint, generators, **settings)
+            return result.images, result.info
+
+        _say(file, _write_answers(results, answers, profile, seed, file, picture, draw)["notes"])
 
     _each(found.files, work)
 
@@ -623,19 +614,45 @@ def _restore_by(
     **known,
 ) -> None:
     """Restore the pictures by another method, one after the other; `known` as for `restore_pictures`."""
-    from difface import images, metadata
     from difface.methods.pictures import restore_pictures
 
     def work(group: list[Path], pictures: list) -> None:
-        mask = None if find_mask is None else find_mask(group[0])
-        for first in range(0, len(answers), BATCH):
-            seeds = _seeds(seed, len(answers))[first : first + BATCH]
-            restored = restore_pictures(method, pictures, seeds, len(seeds), mask=mask, **known)
-            for k, result in enumerate(restored, first):
-                text = metadata.restored_text({"method": method.name}, profile, seed + k)
-                images.write(result, results.of(group[0], answers[k]), text, pictures[0])
+        (file,), (picture,) = group, pictures
+        mask = None if find_mask is None else find_mask(file)
+
+        def draw(generators: list) -> tuple[list, dict]:
+            restored = restore_pictures(method, [picture], generators, len(generators), mask=mask, **known)
+            return restored, {"method": method.name}
+
+        _write_answers(results, answers, profile, seed, file, picture, draw)
 
     _each([*results.places], work)
+
+
+def _endings(samples: int, kind: str = "png") -> tuple[str, ...]:
+    """Of the names of a picture's answers."""
+    return tuple(f"_s{k + 1}.{kind}" for k in range(samples)) if samples > 1 else (f".{kind}",)
+
+
+def _write_answers(
+    results: _Results, answers: tuple[str, ...], profile: str, seed: int, file: Path, picture: "Image", draw: Callable
+) -> dict:
+    """Draw the answers to a picture, at most `BATCH` at once, and write them.
+
+    Args:
+        draw: takes generators and returns as many pictures, and what their metadata say.
+
+    Returns:
+        The latter.
+    """
+    from difface import images, metadata
+
+    for first in range(0, len(answers), BATCH):
+        drawn, info = draw(_seeds(seed, len(answers))[first : first + BATCH])
+        for k, answer in enumerate(drawn, first):
+            text = metadata.restored_text(info, profile, seed + k)
+            images.write(answer, results.of(file, answers[k]), text, picture)
+    return info
 
 
 def _mask_files(given: str) -> list[Path]:

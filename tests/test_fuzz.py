@@ -214,7 +214,6 @@ COMMANDS = {
         "--mask": TEXT,
         "--rule": TEXT,
         "--gamma": NUMBERS.filter(lambda text: text != "inf") | st.just("0.6"),
-        "--scheduler": TEXT | st.just("dpm++"),
         "--steps": NUMBERS | st.sampled_from(["0", "7"]),
         "--eta": NUMBERS,
         "--samples": NUMBERS | st.just(str(10**12)),

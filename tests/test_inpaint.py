@@ -103,7 +103,6 @@ def test_a_mask_of_another_size_or_none_in_the_folder(run, case, tmp_path):
         (["--rule", "open"], "'step' or 'closed'"),
         (["--gamma", "0.6"], "[0, 0.5]"),
         (["--gamma", "-1", "--rule", "closed"], "[0, inf]"),
-        (["--scheduler", "dpm++"], "needs DDIM"),
         (["--mask", "absent.png"], "does not exist"),
         (["--start", "0"], "1..1000"),
         (["--profile", "imagenet256-sr"], "no inpainting estimator"),
