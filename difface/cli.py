@@ -7,9 +7,10 @@ import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -582,14 +583,14 @@ def inpaint(
     find_mask = _mask_source(mask)
     pipeline = profiles.load(profile, profiles.inpainting_estimator(profile), "ddim", device, dtype)
     pipeline.set_begin_index(start)
+    filled = partial(fill, pipeline, num_inference_steps=steps, eta=eta, composite=not no_composite)
 
     def work(group: list[Path], pictures: list) -> None:
         (file,), (picture,) = group, pictures
         constraint = Masked(find_mask(file), rule, gamma)
-        settings = dict(num_inference_steps=steps, eta=eta, composite=not no_composite)
 
-        def draw(generators: list) -> tuple[list, dict]:
-            result = fill(pipeline, picture, constraint, generators, **settings)
+        def draw(generators: list) -> tuple[Any, dict]:
+            result = filled(picture, constraint, generators)
             return result.images, result.info
 
         _say(file, _write_answers(results, answers, profile, seed, file, picture, draw)["notes"])
@@ -620,7 +621,7 @@ def _restore_by(
         (file,), (picture,) = group, pictures
         mask = None if find_mask is None else find_mask(file)
 
-        def draw(generators: list) -> tuple[list, dict]:
+        def draw(generators: list) -> tuple[Any, dict]:
             restored = restore_pictures(method, [picture], generators, len(generators), mask=mask, **known)
             return restored, {"method": method.name}
 

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, Generic, Literal, Self, TypeVar, cast
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, Self, TypeVar, cast
 
 import torch
 from diffusers import DDPMScheduler
@@ -27,6 +27,18 @@ _GIVEN = {
     "super-resolution": "a small picture with `scale=`",
     "blind": "a degraded picture alone",
 }
+
+
+class Call(NamedTuple):
+    """What `Method.restore` was called with, see there, and the task that follows from it."""
+
+    task: Task
+    lq: torch.Tensor
+    mask: torch.Tensor | None
+    scale: int | None
+    generator: Generators
+    draws: Iterable[torch.Tensor] | None
+    callback: Callback | None
 
 
 class Method(ABC):
@@ -63,7 +75,7 @@ class Method(ABC):
     def calls(self, task: Task) -> int:
         """Calls of its network for one batch."""
 
-    @abstractmethod
+    @torch.no_grad()
     def restore(
         self,
         lq: torch.Tensor,
@@ -95,6 +107,12 @@ class Method(ABC):
         Raises:
             ValueError: an argument outside what is accepted, or a task that the method cannot do.
         """
+        task = self._task(mask, scale)
+        return self._restore(Call(task, lq, mask, scale, generator, draws, callback_on_step_end))
+
+    @abstractmethod
+    def _restore(self, call: Call) -> torch.Tensor:
+        """`restore`, for a task that the method can do."""
 
     @classmethod
     def check_task(cls, task: Task) -> None:
@@ -183,35 +201,24 @@ class ChainMethod(Method, Generic[Known]):
             x_0, (B, 3, H, W), not clipped.
         """
 
-    @torch.no_grad()
-    def restore(
-        self,
-        lq: torch.Tensor,
-        *,
-        mask: torch.Tensor | None = None,
-        scale: int | None = None,
-        generator: Generators = None,
-        draws: Iterable[torch.Tensor] | None = None,
-        callback_on_step_end: Callback | None = None,
-    ) -> torch.Tensor:
-        task = self._task(mask, scale)
-        side, device = self.size, self.unet.device
-        self._check_of_side(lq, side, scale)
-        y = 2 * lq.to(device, torch.float32) - 1
+    def _restore(self, call: Call) -> torch.Tensor:
+        side, device, scale = self.size, self.unet.device, call.scale
+        self._check_of_side(call.lq, side, scale)
+        y = 2 * call.lq.to(device, torch.float32) - 1
         known: Operator | None = None
-        if mask is not None:
-            known = KnownPixels(checked_mask(mask, lq).to(device))
+        if call.mask is not None:
+            known = KnownPixels(checked_mask(call.mask, call.lq).to(device))
             y = known.measure(y)
         elif scale is not None:
             known = BlockMeans(scale)
-        shape = (len(lq), 3, side, side)
-        if draws is None:
-            noise = drawn(one_generator_each(generator, len(lq)), shape, device)
+        shape = (len(y), 3, side, side)
+        if call.draws is None:
+            noise = drawn(one_generator_each(call.generator, len(y)), shape, device)
         else:
-            noise = recorded(draws, shape, device)
-        scheduler = self.scheduler(task)
-        with tqdm(total=self.calls(task), desc=self.name, **self._progress_bar_config) as bar:
-            report = self._reporter(scheduler.timesteps.tolist()[::-1], callback_on_step_end)
+            noise = recorded(call.draws, shape, device)
+        scheduler = self.scheduler(call.task)
+        with tqdm(total=self.calls(call.task), desc=self.name, **self._progress_bar_config) as bar:
+            report = self._reporter(scheduler.timesteps.tolist()[::-1], call.callback)
             chain = Chain(self.unet, scheduler, shape, noise, bar.update, report)
             x_0 = self._sample(chain, y, cast(Known, known))  # `_task` lets the method's own alone through
         return (x_0 / 2 + 0.5).clamp(0, 1).cpu()

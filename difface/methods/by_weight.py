@@ -5,7 +5,6 @@ GFPGAN (Wang et al., CVPR 2021), RestoreFormer (Wang et al., CVPR 2022), CodeFor
 """
 
 from abc import abstractmethod
-from collections.abc import Iterable
 from typing import Any, ClassVar, Self
 
 import torch
@@ -16,13 +15,14 @@ from tqdm.auto import tqdm
 
 from difface import images, masks, profiles, weights
 from difface.constraints import Masked
-from difface.methods.base import Callback, Method, Task, checked_mask
-from difface.pipeline import Generators, one_generator_each
+from difface.methods.base import Call, Method, Task, checked_mask
+from difface.pipeline import one_generator_each
 
 
 class OneCall(Method):
     """A network that answers at once. It works at a side of its own: a picture of another size is made square by its
-    edge pixels and resized to that (bicubic), and the answer is brought back to the picture's size.
+    edge pixels and resized to that (bicubic), and the answer is brought back to the picture's size. Pictures are restored
+    one after the other; the callback is called once for each, with step 0, timestep 0 and its result. There are no `draws`.
 
     Args:
         network: in float32.
@@ -47,35 +47,21 @@ class OneCall(Method):
     def calls(self, task: Task) -> int:
         return 1
 
-    @torch.no_grad()
-    def restore(
-        self,
-        lq: torch.Tensor,
-        *,
-        mask: torch.Tensor | None = None,
-        scale: int | None = None,
-        generator: Generators = None,
-        draws: Iterable[torch.Tensor] | None = None,
-        callback_on_step_end: Callback | None = None,
-    ) -> torch.Tensor:
-        """As `Method.restore`, but for pictures of any size, one after the other.
-
-        The callback is called once per picture, with step 0, timestep 0 and its result. There are no `draws`.
-        """
-        self._task(mask, scale)
-        self._check(lq)
-        if draws is not None:
+    def _restore(self, call: Call) -> torch.Tensor:
+        self._check(call.lq)
+        if call.draws is not None:
             raise ValueError(f"{self.name} has no chain that takes `draws`; got some: leave them out.")
-        lq = lq.float().clamp(0, 1).cpu()
-        holes = [None] * len(lq) if mask is None else checked_mask(mask, lq).cpu().expand(len(lq), -1, -1, -1)
+        lq = call.lq.float().clamp(0, 1).cpu()
+        mask = None if call.mask is None else checked_mask(call.mask, lq).cpu()
+        holes = [None] * len(lq) if mask is None else mask.expand(len(lq), -1, -1, -1)
         restored = []
         with tqdm(total=len(lq), desc=self.name, **self._progress_bar_config) as bar:
-            for picture, hole, source in zip(lq, holes, one_generator_each(generator, len(lq)), strict=True):
+            for picture, hole, source in zip(lq, holes, one_generator_each(call.generator, len(lq)), strict=True):
                 restored.append(self._one(picture, hole, source))
                 bar.update()
-                if callback_on_step_end is not None:
+                if call.callback is not None:
                     answer = 2 * restored[-1][None] - 1
-                    callback_on_step_end(self, 0, 0, {"sample": answer, "pred_original_sample": answer})
+                    call.callback(self, 0, 0, {"sample": answer, "pred_original_sample": answer})
         return torch.stack(restored)
 
     def _side(self, lq: torch.Tensor) -> int:

@@ -1,6 +1,5 @@
 """DifFace itself (Yue and Loy, TPAMI 2024), as one method among the others."""
 
-from collections.abc import Iterable
 from typing import Self
 
 import torch
@@ -8,8 +7,8 @@ import torch
 from difface import inpaint, profiles
 from difface.chain import DEFAULT_ETA, chain
 from difface.constraints import Downsampled, Masked
-from difface.methods.base import Callback, Method, Task
-from difface.pipeline import DifFacePipeline, Generators
+from difface.methods.base import Call, Method, Task
+from difface.pipeline import DifFacePipeline
 
 
 class DifFace(Method):
@@ -54,31 +53,21 @@ class DifFace(Method):
         pipeline = self._pipeline(task)
         return len(chain(pipeline.scheduler, pipeline.config.begin_index, self.steps).timesteps)
 
-    def restore(
-        self,
-        lq: torch.Tensor,
-        *,
-        mask: torch.Tensor | None = None,
-        scale: int | None = None,
-        generator: Generators = None,
-        draws: Iterable[torch.Tensor] | None = None,
-        callback_on_step_end: Callback | None = None,
-    ) -> torch.Tensor:
-        task = self._task(mask, scale)
-        pipeline = self._pipeline(task)
-        self._check_of_side(lq, self.size, scale)
-        constraint = Downsampled(scale) if scale is not None else None if mask is None else Masked(mask)
-        noise, *step_noise = (None,) if draws is None else draws
+    def _restore(self, call: Call) -> torch.Tensor:
+        pipeline, callback = self._pipeline(call.task), call.callback
+        self._check_of_side(call.lq, self.size, call.scale)
+        constraint = Masked(call.mask) if call.mask is not None else Downsampled(call.scale) if call.scale else None
+        noise, *step_noise = (None,) if call.draws is None else call.draws
         result = pipeline(
-            lq.clamp(0, 1),
+            call.lq.clamp(0, 1),
             self.steps,
-            inpaint.ETA if task == "inpainting" else DEFAULT_ETA,
-            generator,
+            inpaint.ETA if call.task == "inpainting" else DEFAULT_ETA,
+            call.generator,
             constraint=constraint,
             noise=noise,
             step_noise=torch.stack(step_noise) if step_noise else None,
             output_type="pt",
-            callback_on_step_end=callback_on_step_end and (lambda _, *step: callback_on_step_end(self, *step)),
+            callback_on_step_end=callback and (lambda _, *step: callback(self, *step)),
             callback_on_step_end_tensor_inputs=["sample", "pred_original_sample"],
         )
         assert isinstance(result.images, torch.Tensor)  # by its output type

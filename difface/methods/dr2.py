@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 
-from difface.methods.base import ChainMethod, Task, check_divides_side
+from difface.methods.base import Call, ChainMethod, Task, check_divides_side
 from difface.methods.chain import Chain
 from difface.methods.resizer import low_pass
 from difface.models.unet import UNet
@@ -62,8 +62,8 @@ class DR2(ChainMethod[None]):
     def calls(self, task: Task) -> int:
         return self.omega - self.tau + 1
 
-    def restore(self, lq: torch.Tensor, **options) -> torch.Tensor:
-        smooth = super().restore(lq, **options)
+    def _restore(self, call: Call) -> torch.Tensor:
+        smooth = super()._restore(call)
         return smooth if self.enhancer is None else self.enhancer(smooth)
 
     def _sample(self, chain: Chain, y: torch.Tensor, known: None) -> torch.Tensor:
