@@ -132,10 +132,6 @@ class SetMetric(Metric):
         """The same with their features, (B, d)."""
 
     @abstractmethod
-    def reset(self) -> None:
-        """Forget the scored set and keep the reference, so that one reference serves many sets."""
-
-    @abstractmethod
     def without(self) -> np.ndarray:
         """(n,) the distance of the scored set without each of its n images, in order, from the whole reference.
 

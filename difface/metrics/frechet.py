@@ -141,10 +141,6 @@ class FrechetDistance(SetMetric):
         else:
             self._scored.append(vectors.astype(np.float64))
 
-    def reset(self) -> None:
-        """Forget the scored set."""
-        self._scored = []
-
     def compute(self) -> float:
         """Distance between the two sets.
 

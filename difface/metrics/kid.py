@@ -50,10 +50,6 @@ class KernelDistance(SetMetric):
         (self._real if real else self._scored).append(vectors.astype(np.float32))
         self._among_real = None if real else self._among_real
 
-    def reset(self) -> None:
-        """Forget the scored set."""
-        self._scored = []
-
     def compute(self) -> float:
         """The discrepancy.
 

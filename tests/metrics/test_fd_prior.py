@@ -67,11 +67,10 @@ def test_other_sizes_are_resized(face):
 
 def test_it_sees_damage(face):
     people, distances = crowd(face, 16), []
-    metric = FDPrior()
-    metric.update(people, real=True)
     for sigma in (0.0, 0.05, 0.2):
         noise = torch.randn(people.shape, generator=torch.Generator().manual_seed(1))
-        metric.reset()
+        metric = FDPrior()
+        metric.update(people, real=True)
         metric.update((people + sigma * noise).clamp(0, 1))
         distances.append(metric.compute())
     assert abs(distances[0]) < 1e-3 < distances[1] < distances[2]
