@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -61,7 +61,7 @@ Dtype = Annotated[str, typer.Option(help="auto, float32, float16 or bfloat16.")]
 
 
 # Typer brings its own copy of click: its exceptions are reached through the public one that derives from them all.
-UsageProblem = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+UsageProblem: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
 
 class Failures(Exception):
@@ -317,7 +317,7 @@ def _numbers(text: str | None) -> tuple[int, ...]:
 def _restored_files(
     inputs: list[Path], recursive: bool, output: Path | None, samples: int, seed: int, kind: str, save_estimates: bool
 ) -> tuple[_Results, tuple[str, ...]]:
-    """Where the results of `restore` go, and the endings of a picture's answers; refused, if it must be, before networks are loaded."""
+    """Where the results of `restore` go, and the endings of a picture's answers; refused before networks are loaded."""
     from difface import folders, metadata
 
     if kind not in metadata.FORMATS:
@@ -427,7 +427,8 @@ class _Sampling:
             raise ValueError("--scale is for --method, which says who enlarges; got no --method: add it.")
         if self.fast and (self.scheduler or self.steps is not None):
             raise ValueError(
-                "--fast stands for --scheduler dpm++ --steps 5; got another scheduler or number of steps: leave one out."
+                "--fast stands for --scheduler dpm++ --steps 5; got another scheduler or number of steps: leave one "
+                "out."
             )
         chain(build_scheduler(self.sampler), self.start_of(profile), self.steps, self.eta)
 
@@ -499,10 +500,17 @@ class _Restoring:
         from difface import images, metadata
         from difface.faces.photo import restore_photo
 
-        settings = dict(num_inference_steps=self.sampling.steps, eta=self.sampling.eta)
-        settings |= dict(scale=self.taking.upscale, large=self.taking.large)
         for k, answer in enumerate(self.answers, self.seed):
-            picture, info = restore_photo(pipeline, photo, found, seed=k, **settings)
+            picture, info = restore_photo(
+                pipeline,
+                photo,
+                found,
+                seed=k,
+                num_inference_steps=self.sampling.steps,
+                eta=self.sampling.eta,
+                scale=self.taking.upscale,
+                large=self.taking.large,
+            )
             for note in info["notes"]:
                 typer.echo(f"note: {file}: {note}", err=True)
             comment = metadata.RESTORED if info["faces"] else metadata.UNTOUCHED
@@ -524,8 +532,10 @@ class _Restoring:
             images.write(restored, self.results.of(file, answer), text, picture)
         for file, notes in zip(files, result.info["notes"], strict=True):
             _say(file, notes)
-        for file, estimate in zip(files, result.estimates if self.taking.save_estimates else [], strict=False):
-            images.write(estimate, self.results.of(file, f"_estimate.{self.answers[0].rpartition('.')[2]}"))
+        if self.taking.save_estimates:
+            assert result.estimates is not None, "a call makes them"
+            for file, estimate in zip(files, result.estimates, strict=True):
+                images.write(estimate, self.results.of(file, f"_estimate.{self.answers[0].rpartition('.')[2]}"))
 
 
 @app.command()
@@ -562,7 +572,7 @@ def inpaint(
 
     from difface import folders, profiles
     from difface.chain import chain
-    from difface.constraints import Masked
+    from difface.constraints import Masked, Rule
     from difface.inpaint import ETA, START, fill
     from difface.methods import load
     from difface.schedulers import build_scheduler
@@ -579,7 +589,8 @@ def inpaint(
         find_mask = _mask_source(mask)
         rival = load(method, "inpainting", profile, device, dtype, steps)
         return _restore_by(rival, results, answers, profile, seed, find_mask, composite=not no_composite)
-    chain(build_scheduler("ddim"), start, steps, eta, Masked(torch.zeros(1, 1, 8, 8), rule, gamma))
+    pull = cast(Rule, rule)  # what is none is refused by `Masked`, here
+    chain(build_scheduler("ddim"), start, steps, eta, Masked(torch.zeros(1, 1, 8, 8), pull, gamma))
     find_mask = _mask_source(mask)
     pipeline = profiles.load(profile, profiles.inpainting_estimator(profile), "ddim", device, dtype)
     pipeline.set_begin_index(start)
@@ -587,7 +598,7 @@ def inpaint(
 
     def work(group: list[Path], pictures: list) -> None:
         (file,), (picture,) = group, pictures
-        constraint = Masked(find_mask(file), rule, gamma)
+        constraint = Masked(find_mask(file), pull, gamma)
 
         def draw(generators: list) -> tuple[Any, dict]:
             result = filled(picture, constraint, generators)
@@ -838,6 +849,7 @@ def align(
 
     def work(group: list[Path], pictures: list) -> None:
         face = faces.largest(faces.find_faces(pictures[0]))
+        assert face.points is not None, "`largest` is of those that have them"
         images.write(faces.align(pictures[0], face.points, size, margin), results.of(group[0], ".png"))
 
     _each(found.files, work)

@@ -12,6 +12,8 @@ from difface.degradation import to_grey
 from difface.images import fit_squares
 from difface.operators import BlockMeans
 
+Rule = Literal["step", "closed"]
+"""How `Masked` pulls x0_hat towards the data."""
 LUMINANCE = (0.299, 0.587, 0.114)
 """w, the shares of R, G and B."""
 
@@ -70,7 +72,7 @@ class Masked(Constraint):
 
     mask: torch.Tensor
 
-    def __init__(self, mask: torch.Tensor, rule: Literal["step", "closed"] = "step", gamma: float | None = None):
+    def __init__(self, mask: torch.Tensor, rule: Rule = "step", gamma: float | None = None):
         if mask.ndim != 4 or mask.shape[1] != 1:
             raise ValueError(f"`mask` must be (B, 1, H, W); got {tuple(mask.shape)}. Use `mask[None, None]` on (H, W).")
         if not ((mask == 0) | (mask == 1)).all():

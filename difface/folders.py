@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -32,12 +32,12 @@ class Found:
     notes: list[str] = field(default_factory=list)
 
 
-def find(inputs: list[str | os.PathLike]) -> list[Path]:
+def find(inputs: Sequence[str | os.PathLike]) -> list[Path]:
     """The picture files of files and folders; see `search`."""
     return search(inputs).files
 
 
-def search(inputs: list[str | os.PathLike], recursive: bool | None = None, output: Path | None = None) -> Found:
+def search(inputs: Sequence[str | os.PathLike], recursive: bool | None = None, output: Path | None = None) -> Found:
     """The pictures of files and folders.
 
     Files are taken as they are named. Of a folder all that Pillow reads, by name or else by content, is taken; hidden

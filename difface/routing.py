@@ -5,10 +5,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from PIL import Image
-from skimage.transform import SimilarityTransform
 
 from difface.chain import DEFAULT_ETA
 from difface.faces import FFHQ_TEMPLATE, Face, find_faces
+from difface.faces.align import similarity
 from difface.faces.photo import restore_photo
 from difface.images import ImageError, to_rgb
 from difface.pipeline import DifFacePipeline
@@ -107,9 +107,12 @@ def restore(
     if found is None:
         generator = torch.Generator().manual_seed(seed)
         output = pipeline(picture, num_inference_steps, eta, generator)
-        return output.images[0], output.info | {"photo": False}
-    settings = dict(seed=seed, num_inference_steps=num_inference_steps, eta=eta, large=large)
-    result, info = restore_photo(pipeline, picture, found, **settings)
+        [restored] = output.images
+        assert isinstance(restored, Image.Image)  # by its output type
+        return restored, output.info | {"photo": False}
+    result, info = restore_photo(
+        pipeline, picture, found, seed=seed, num_inference_steps=num_inference_steps, eta=eta, large=large
+    )
     return result, info | {"photo": True}
 
 
@@ -118,7 +121,7 @@ def _is_on_template(picture: Image.Image, found: list[Face], tolerance: float) -
     corners = np.array([[0, 0], [1, 0], [0, 1], [1, 1]])
     for face in found:
         if face.points is not None:
-            to_picture = SimilarityTransform.from_estimate(FFHQ_TEMPLATE, (face.points + 0.5) / picture.size)
+            to_picture = similarity(FFHQ_TEMPLATE, (face.points + 0.5) / picture.size)
             if np.linalg.norm(to_picture(corners) - corners, axis=1).mean() <= tolerance:
                 return True
     return False

@@ -35,8 +35,8 @@ def table(
     methods: Annotated[
         list[str],
         typer.Option(
-            help="fast (at most 200 network calls), all, free (on our own prior), none, or names of `eval methods`, and "
-            "NAME=DIR: another method's pictures; repeatable."
+            help="fast (at most 200 network calls), all, free (on our own prior), none, or names of `eval methods`, "
+            "and NAME=DIR: another method's pictures; repeatable."
         ),
     ] = ["fast"],  # noqa: B006
     metrics: Annotated[
@@ -80,7 +80,7 @@ def table(
 
 @app.command()
 def methods(profile: cli.ProfileName = "tiny") -> None:
-    """List the methods that can be compared: kind, need, network calls at official settings, and what gets their weights."""
+    """List the methods that can be compared: kind, need, network calls as released, and what gets their weights."""
     from eval.methods import listing
 
     typer.echo(listing(profile))

@@ -1,4 +1,4 @@
-"""How well a prior removes noise from faces it has not seen, step by step: what trials of its training are judged by."""
+"""How well a prior removes noise from unseen faces, step by step: what trials of its training are judged by."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Pictures that anybody may use: samples of the embedded prior and scikit-image's astronaut, degraded, restored, side by side."""
+"""Pictures that anybody may use: the embedded prior's and scikit-image's astronaut, degraded, restored, together."""
 
 from collections.abc import Sequence
 from itertools import cycle

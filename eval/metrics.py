@@ -1,4 +1,4 @@
-"""The metrics of the tables: those of `difface.metrics`, and those that need more than the restored and the true picture."""
+"""The metrics of the tables: those of `difface.metrics`, and those that need more than the two pictures."""
 
 import torch
 
@@ -9,7 +9,8 @@ from difface.metrics.base import PerImageMetric
 class HolePSNR(PerImageMetric):
     """PSNR in dB over the missing pixels alone: 10 log10(1 / MSE), where the mean is over all channels of the hole.
 
-    Known pixels, which a composite makes exact, say nothing about an answer and would raise it with the smallness of the hole.
+    Known pixels, which a composite makes exact, say nothing about an answer and would raise it with the smallness of
+    the hole.
     """
 
     name = "PSNR in hole"

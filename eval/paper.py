@@ -138,7 +138,7 @@ def value(number: str, method: str, column: str, block: str | None = None) -> fl
 
 
 def place(printed: Table, block: Block) -> str:
-    """What a block's numbers are of: its kind or scale and the data set, or the data set alone where that is its name."""
+    """What a block's numbers are of: its kind or scale and the data set, or the data set alone where that says it."""
     data = printed.setting.data
     named = [block.name, None if block.name and data and block.name in data else data]
     return ", ".join(filter(None, named)) or "data not stated"

@@ -1,4 +1,4 @@
-"""The page of all results: the measured tables of eval/results and the reports in assets, with the prose that stands beside them."""
+"""The page of all results: the tables of eval/results and the reports in assets, with the prose that goes with them."""
 
 import json
 import os
@@ -67,7 +67,7 @@ def page(folder: Path) -> str:
 
 
 def front_table(report: dict) -> str:
-    """The README's small table: input, f(y), DifFace by DDIM and by five calls, at s = 4 and the profile's N, and real faces.
+    """The README's small table: input, f(y), DifFace by DDIM and by five calls, at s = 4 and its N, and real faces.
 
     Args:
         report: of the embedded models, as `eval.reports.embedded` writes it.

@@ -18,8 +18,8 @@ MOST_CALLS = 200
 """Of the methods that run when none are named: network calls per picture."""
 
 PRINTED = {"iigdm": "pigdm", "score-sde": "replacement"}
-"""Name in the paper's tables, in small letters -> key of `difface.methods`, where the two differ. Which form of Score-SDE the paper
-ran is not stated; ancestral replacement takes as long as DDRM in its Table VII."""
+"""Name in the paper's tables, in small letters -> key of `difface.methods`, where the two differ. Which form of
+Score-SDE the paper ran is not stated; ancestral replacement takes as long as DDRM in its Table VII."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,8 @@ def chosen(names: Sequence[str], task: Task, profile: str) -> list[Rival]:
     """The methods that a table is asked to run.
 
     Args:
-        names: keys; or "all" (every one that can do the task), "free" (those on our own prior), "fast" (those of at most
-            `MOST_CALLS` network calls whose networks are here) or "none".
+        names: keys; or "all" (every one that can do the task), "free" (those on our own prior), "fast" (those of at
+            most `MOST_CALLS` network calls whose networks are here) or "none".
         task: of the table.
         profile: whose prior.
 
@@ -126,8 +126,8 @@ def chosen(names: Sequence[str], task: Task, profile: str) -> list[Rival]:
     for name in names:
         if name not in groups and name not in kinds():
             raise ValueError(
-                f"the method '{name}' is unknown; {', '.join([*groups, *kinds()])}, or NAME=DIR with a folder of pictures, "
-                "are accepted: choose of these."
+                f"the method '{name}' is unknown; {', '.join([*groups, *kinds()])}, or NAME=DIR with a folder of "
+                "pictures, are accepted: choose of these."
             )
         if name in kinds():
             kinds()[name].check_task(task)

@@ -2,8 +2,8 @@
 
     ROOT/restored/DATASET/SETTING-DIGEST/NAME.png   and config.json: all that the pictures depend on
     ROOT/scores/DATASET/SETTING-DIGEST/METRIC.csv   name, value of every picture
-    (METRIC-VERSION-to-DIGEST where it has a version, and where the faces of a folder are its reference; a distance between
-    sets is DISTANCE-each.csv: a line for the whole set, then what it is without each picture)
+    (METRIC-VERSION-to-DIGEST where it has a version, and where the faces of a folder are its reference; a distance
+    between sets is DISTANCE-each.csv: a line for the whole set, then what it is without each picture)
     ROOT/features/DATASET/SETTING-DIGEST/NETWORK.npy   and reference/NETWORK-DIGEST.npy: what distances are made of
 
 Under `accelerate launch` the work is split between the processes; each picture is made by exactly one of them. Pictures
@@ -139,7 +139,8 @@ class Runner:
             for file in (folder / f"{item.name}.png" for item in dataset.items):
                 if not file.exists():
                     raise ValueError(
-                        f"{file.parent} has no {file.name}; one PNG for each of the {len(dataset.items)} inputs is accepted."
+                        f"{file.parent} has no {file.name}; one PNG for each of the {len(dataset.items)} inputs is "
+                        "accepted."
                     )
         if any(self._referred(METRICS[metric]()) for metric in metrics):
             for file in self._faces:
@@ -197,7 +198,7 @@ class Runner:
         return Scores({WHOLE_SET: values.pop(WHOLE_SET)}, without=values)
 
     def runtime(self, dataset: Dataset, setting: Made) -> float:
-        """Median seconds for one picture, measured once and kept: the machine belongs to the number, the start rule does not.
+        """Median seconds for one picture, measured once and kept: the machine belongs to it, the start rule does not.
 
         All processes call this together; the first measures while the others wait.
         """
@@ -269,7 +270,7 @@ class Runner:
         return _short([str(self.reference.resolve()), _states(self._faces)])
 
     def told(self, metric: str) -> str:
-        """What a reader of its numbers must know beside its name: the version of its weights, and whom a distance is to."""
+        """What a reader of its numbers must know beside its name: its weights' version, and whom a distance is to."""
         scorer = METRICS[metric]()
         version = f" ({scorer.version})" if scorer.version else ""
         if not isinstance(scorer, SetMetric) or scorer.reference != "faces":
@@ -342,7 +343,7 @@ class Runner:
         return {WHOLE_SET: scorer.compute()} | dict(zip(names, scorer.without().tolist(), strict=True))
 
     def _refer(self, scorer: SetMetric, dataset: Dataset) -> None:
-        """Give a distance its reference: the reference folder, FFHQ's statistics or the truth; features computed once and kept."""
+        """Give a distance its reference: a folder, FFHQ's statistics or the truth; features computed once and kept."""
         truth = [item.hq for item in dataset.items if item.hq]
         own = scorer.of if isinstance(scorer, KernelDistance) else scorer
         if isinstance(own, FID) and own.reference == "faces" and not self.reference:
@@ -377,7 +378,7 @@ class Runner:
         return self.pictures(dataset, method) / f"{item.name}.png"
 
     def _read(self, files: Sequence[Path], size: int) -> torch.Tensor:
-        """(B, 3, size, size) in [0, 1] where scores are made; other sizes are fitted as everywhere (`images.fit_square`)."""
+        """(B, 3, size, size) in [0, 1] where scores are made; other sizes are fitted by `images.fit_square`."""
         return torch.stack([images.fit_square(read(file), size) for file in files]).to(self.scoring_device)
 
     def _batches(self, items: Sequence) -> list[Sequence]:

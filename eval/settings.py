@@ -58,7 +58,7 @@ class Agreement:
 
 
 class EnlargedMeans(constraints.Downsampled):
-    """`Downsampled` for inputs that are H^+ y already, for y itself may be smaller than the pipeline takes (4 pixels at x16)."""
+    """`Downsampled` for inputs that are H^+ y already, for y may be smaller than the pipeline takes (4 pixels, x16)."""
 
     def prepared(self, inputs: list[torch.Tensor], size: int) -> list[torch.Tensor]:
         """The inputs as they are, of the model's size."""

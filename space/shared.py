@@ -75,7 +75,8 @@ def pipeline_for(
     start: int | None = None,
     device: str = "auto",
 ) -> DifFacePipeline:
-    """A light pipeline for one request: the shared networks, loaded by the first that asks, with a scheduler of its own.
+    """A light pipeline for one request: the shared networks, loaded by the first that asks, with a scheduler of its
+    own.
 
     Args:
         profile: see `difface.profiles`.
@@ -182,8 +183,8 @@ def aligned_face(
         has_holes: parts of the face may be missing, so that a picture in which none is found is taken as it is.
 
     Returns:
-        The picture itself where it is an aligned face (`difface.routing`), else its largest face, cut out and aligned at the size
-        that it has in the picture.
+        The picture itself where it is an aligned face (`difface.routing`), else its largest face, cut out and aligned
+        at the size that it has in the picture.
 
     Raises:
         ImageError: it is neither an aligned face nor a photo with a face.

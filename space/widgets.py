@@ -181,13 +181,15 @@ def on_press(
     name: str,
     what: str,
 ) -> None:
-    """Run a function at a button; Cancel and a failure leave no progress bar behind, and success lets its file be fetched.
+    """Run a function at a button; Cancel and a failure leave no progress bar behind, and success lets its file be
+    fetched.
 
     Args:
         pressed: of `buttons`.
         function: yields what the outputs show.
         inputs: its arguments, components.
-        outputs: the first is scrolled to; one is a `status`; a `download`, if there is one, is fetched from after success only.
+        outputs: the first is scrolled to; one is a `status`; a `download`, if there is one, is fetched from after
+            success only.
         name, what: of the function in the API.
     """
     run, cancel = pressed

@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 
 from difface import DifFacePipeline, build_scheduler, faces, images, profiles, routing
-from difface.degradation import degrade
-from eval.gallery import ASTRONAUT_POINTS, EXAMPLES
+from difface.degradation import LEVELS, degrade, level
+from eval.gallery import ASTRONAUT_POINTS
 
 EMBEDDED = sorted((profiles.ASSETS / "examples").glob("*.png"))
 
@@ -25,9 +25,9 @@ def test_aligned_faces(detector, astronaut_photo, size):
     assert routing.route(moved(astronaut_photo, size, 0.02, 1.04, 3), 64).faces is None
 
 
-@pytest.mark.parametrize("level", EXAMPLES)
-def test_degraded_aligned_faces(detector, astronaut_face, level):
-    lq = degrade(images.to_tensors(astronaut_face)[0], EXAMPLES[level], torch.Generator().manual_seed(0))
+@pytest.mark.parametrize("name", LEVELS)
+def test_degraded_aligned_faces(detector, astronaut_face, name):
+    lq = degrade(images.to_tensors(astronaut_face)[0], level(64, name), torch.Generator().manual_seed(0))
     assert routing.route(images.to_pil(lq), 64).faces is None
 
 
@@ -84,7 +84,7 @@ def test_portraits_are_seldom_misrouted(testdata, detector):
     for k, file in enumerate(files):
         photo = images.read(file)
         crop = images.to_tensors(faces.align(photo, faces.largest(faces.find_faces(photo)).points, 64))[0]
-        for level, degradation in EXAMPLES.items():
-            lq = images.to_pil(degrade(crop, degradation, torch.Generator().manual_seed(k)))
-            wrong += [(file.name, level)] if routing.route(lq, 64).faces is not None else []
+        for name in LEVELS:
+            lq = images.to_pil(degrade(crop, level(64, name), torch.Generator().manual_seed(k)))
+            wrong += [(file.name, name)] if routing.route(lq, 64).faces is not None else []
     assert len(files) == 20 and len(wrong) <= 1

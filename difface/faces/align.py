@@ -19,9 +19,9 @@ FFHQ_TEMPLATE = (
     )
     / 512
 )
-"""Left eye, right eye, nose tip and mouth corners (left and right as seen in the picture) in an aligned face of side 1."""
+"""Left eye, right eye, nose tip and mouth corners (left and right as seen) in an aligned face of side 1."""
 JITTER_SCALE, JITTER_ANGLE, JITTER_SHIFT = 0.025, 0.025, 0.012
-"""Standard deviations of `jittered`: of 1, in radians, and of the aligned square's side: slight, so that samples do not show it."""
+"""Standard deviations of `jittered`: of 1, in radians, and of the aligned square's side; samples do not show it."""
 
 
 def warp(array: np.ndarray, points: np.ndarray, target: np.ndarray, size: int) -> np.ndarray:
@@ -36,7 +36,7 @@ def warp(array: np.ndarray, points: np.ndarray, target: np.ndarray, size: int) -
         (size, size, 3) uint8. When the image shrinks, it is warped at a multiple of the size and then averaged, so
         that nothing aliases.
     """
-    transform = SimilarityTransform.from_estimate(points, target)
+    transform = similarity(points, target)
     times = max(1, ceil(1 / transform.scale))
     large = cv2.warpAffine(
         array,
@@ -48,20 +48,32 @@ def warp(array: np.ndarray, points: np.ndarray, target: np.ndarray, size: int) -
     return cv2.resize(large, (size, size), interpolation=cv2.INTER_AREA) if times > 1 else large
 
 
+def similarity(points: np.ndarray, target: np.ndarray) -> SimilarityTransform:
+    """The least-squares similarity (rotation, scale, shift) that maps `points` onto `target`, both (n, 2).
+
+    Raises:
+        ValueError: the points are all one.
+    """
+    transform = SimilarityTransform.from_estimate(points, target)
+    if not isinstance(transform, SimilarityTransform):
+        raise ValueError(f"a face's points must be different ones; got {np.asarray(points).tolist()}: choose others.")
+    return transform
+
+
 def resized(transform: SimilarityTransform, ratio: float) -> np.ndarray:
-    """(2, 3) matrix of a transform whose result is then resized: pixel i, centred at i + 0.5, goes to (i + 0.5) ratio - 0.5."""
+    """(2, 3) matrix of a transform and a resize: pixel i, centred at i + 0.5, goes to (i + 0.5) ratio - 0.5."""
     matrix = transform.params[:2] * ratio
     matrix[:, 2] += (ratio - 1) / 2
     return matrix
 
 
 def turn_of(points: np.ndarray) -> float:
-    """By how many degrees a face is turned clockwise from upright, in (-180, 180]: of the similarity to `FFHQ_TEMPLATE`.
+    """By how many degrees a face is turned clockwise from upright, (-180, 180]: of the similarity to `FFHQ_TEMPLATE`.
 
     Args:
         points: (5, 2), x and y in pixels, in the order of `FFHQ_TEMPLATE`.
     """
-    return -float(np.degrees(SimilarityTransform.from_estimate(points, FFHQ_TEMPLATE).rotation))
+    return -float(np.degrees(similarity(points, FFHQ_TEMPLATE).rotation))
 
 
 def align(image: Image.Image, points: np.ndarray, size: int, margin: bool = False) -> Image.Image:
@@ -81,7 +93,7 @@ def align(image: Image.Image, points: np.ndarray, size: int, margin: bool = Fals
 
 
 def margin_side(size: int) -> int:
-    """Side of a crop with a margin, for training at `size` pixels: twice the aligned square's side and an eighth of that around it."""
+    """Side of a crop with a margin, for training at `size`: twice the aligned square's, an eighth of that around."""
     return 5 * size // 2
 
 
@@ -95,13 +107,14 @@ def jittered(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
     Args:
         points: (5, 2) in pixels of the photo.
-        rng: of the normal deviations: `JITTER_SCALE` of the size, `JITTER_ANGLE` of the rotation, `JITTER_SHIFT` of the place.
+        rng: of the normal deviations: `JITTER_SCALE` of the size, `JITTER_ANGLE` of the rotation, `JITTER_SHIFT` of the
+            place.
 
     Returns:
         (5, 2), the points turned, scaled and shifted together.
     """
     scale, angle = 1 + JITTER_SCALE * rng.standard_normal(), JITTER_ANGLE * rng.standard_normal()
-    side = 1 / SimilarityTransform.from_estimate(points, FFHQ_TEMPLATE).scale
+    side = 1 / similarity(points, FFHQ_TEMPLATE).scale
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     centre = points.mean(0)
     return (points - centre) @ turn.T + centre + JITTER_SHIFT * side * rng.standard_normal(2)
@@ -115,7 +128,7 @@ def paste(photo: np.ndarray, crop: np.ndarray, points: np.ndarray) -> None:
         crop: (size, size, 3) uint8, in FFHQ alignment.
         points: (5, 2), the face's points in the photo.
     """
-    transform = SimilarityTransform.from_estimate(points, FFHQ_TEMPLATE * len(crop))
+    transform = similarity(points, FFHQ_TEMPLATE * len(crop))
     size = max(1, len(crop) // max(1, int(transform.scale)))
     to_crop = resized(transform, size / len(crop))
     if size < len(crop):  # the face is smaller in the photo: average first, so that nothing aliases
@@ -132,7 +145,7 @@ def paste(photo: np.ndarray, crop: np.ndarray, points: np.ndarray) -> None:
 
 
 def _extent(to_crop: np.ndarray, size: int, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom of the pixels of a photo (H, W, 3) that a (2, 3) matrix maps into a crop of this size."""
+    """Left, top, right, bottom of the pixels of a photo (H, W, 3) that a (2, 3) matrix maps into such a crop."""
     from_crop = cv2.invertAffineTransform(to_crop)
     corners = np.array([[x, y, 1] for x in (-1, size) for y in (-1, size)]) @ from_crop.T
     left, top = np.floor(corners.min(0)).astype(int).clip(0)
@@ -143,8 +156,8 @@ def _extent(to_crop: np.ndarray, size: int, shape: tuple[int, ...]) -> tuple[int
 def feather(size: int) -> np.ndarray:
     """(size, size) in [0, 1]: 1 on the head, 0 in the corners and at the edge, smooth between.
 
-    The head is a superellipse |x|^3 + |y|^3 = 1 as high as the square and 0.92 of its width, what is around it remains the
-    photo's own; the outer quarter of its radius fades.
+    The head is a superellipse |x|^3 + |y|^3 = 1 as high as the square and 0.92 of its width, what is around it remains
+    the photo's own; the outer quarter of its radius fades.
     """
     y, x = np.abs(np.mgrid[:size, :size] + 0.5 - size / 2) / (np.array([0.5, 0.46])[:, None, None] * size)
     ramp = np.clip((1 - np.cbrt(x**3 + y**3)) / 0.25, 0, 1)

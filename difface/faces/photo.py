@@ -49,12 +49,13 @@ def restore_photo(
         scale: 1, or 2 for a photo twice as wide and high (`difface.upscale`).
         large: restore also faces of more than `LARGEST` times the model's size.
         batch: faces that go through the networks at once.
-        progress: called with network calls done and in all (tiles that are enlarged, faces times steps) after each; what it
-            raises ends the work.
+        progress: called with network calls done and in all (tiles that are enlarged, faces times steps) after each;
+            what it raises ends the work.
 
     Returns:
-        The photo, and the pipeline's `.info` with `faces` (how many were restored), `notes` (lines about what was done to the
-        photo and its faces on the way in, and about faces that were left alone or come back soft), `detector` and, at scale 2, `upscaler`.
+        The photo, and the pipeline's `.info` with `faces` (how many were restored), `notes` (lines about what was done
+        to the photo and its faces on the way in, and about faces that were left alone or come back soft), `detector`
+        and, at scale 2, `upscaler`.
 
     Raises:
         ValueError: another scale.
@@ -79,18 +80,19 @@ def restore_photo(
         info["upscaler"] = upscale.upscaler_name()
         result = np.array(upscale.double(photo, pipeline.device, report))
     one_tone, template = _one_tone(photo), FFHQ_TEMPLATE * pipeline.size
-    for first in range(0, len(chosen), batch):
-        part = chosen[first : first + batch]
-        crops = [warp(before, face.points, template, pipeline.size) for face in part]
+    places = [face.points for face in chosen if face.points is not None]
+    for first in range(0, len(places), batch):
+        part = places[first : first + batch]
+        crops = [warp(before, points, template, pipeline.size) for points in part]
         generators = [torch.Generator().manual_seed(seed) for _ in part]
         follow = _follow(report, tiles + first * steps, len(part))
         output = pipeline(crops, num_inference_steps, eta, generators, output_type="pt", callback_on_step_end=follow)
         notes += [note for of_face in output.info["notes"] for note in of_face]
         info |= output.info
-        for face, crop, restored in zip(part, crops, output.images, strict=True):
+        for points, crop, restored in zip(part, crops, output.images, strict=True):
             restored = images.to_uint8(one_tone.tinted(restored) if one_tone else restored)
             # Pixel i is centred at i + 0.5 at either scale.
-            paste(result, match_colour(restored, crop), (face.points + 0.5) * scale - 0.5)
+            paste(result, match_colour(restored, crop), (points + 0.5) * scale - 0.5)
     lines = [f"the photo is {note}." for note in photo.info["notes"]]
     lines += [f"{count} of {len(chosen)} faces: {note}." for note, count in Counter(notes).items()]
     return Image.fromarray(result), info | {"notes": lines + left}
@@ -144,10 +146,10 @@ def _follow(report: Callable[[int], None] | None, before: int, count: int) -> Ca
 
 
 def match_colour(restored: np.ndarray, crop: np.ndarray) -> np.ndarray:
-    """Give a restored face the colours of its crop: each channel's standard deviation on the head, and its mean around each pixel.
+    """Give a restored face its crop's colours: each channel's standard deviation on the head, its mean everywhere.
 
-    The local mean is over a sixteenth of the side (a Gaussian's standard deviation), so that neither the face nor what is next to
-    it becomes lighter or darker, or takes a tint, where it is pasted.
+    The local mean is over a sixteenth of the side (a Gaussian's standard deviation), so that neither the face nor what
+    is next to it becomes lighter or darker, or takes a tint, where it is pasted.
 
     Args:
         restored, crop: (size, size, 3) uint8.

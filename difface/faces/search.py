@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from skimage.transform import SimilarityTransform
 
-from difface.faces.align import FFHQ_TEMPLATE, turn_of, warp
+from difface.faces.align import FFHQ_TEMPLATE, similarity, turn_of, warp
 
 Detector = Callable[[np.ndarray, float], np.ndarray]
 """View (H, W, 3) uint8 RGB, least confidence in [0, 1] -> (n, 15): left, top, right, bottom, confidence, and x and y of
@@ -137,7 +137,7 @@ def _starts(length: int) -> list[int]:
 
 def _cut(boxes: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """(n,) whether a box reaches an edge; a neighbouring tile, or the whole photo, shows that face complete."""
-    return (boxes[:, :2] <= edges[:2] + 1).any(1) | (boxes[:, 2:] >= edges[2:] - 1).any(1)
+    return np.logical_or((boxes[:, :2] <= edges[:2] + 1).any(1), (boxes[:, 2:] >= edges[2:] - 1).any(1))
 
 
 def _resized(photo: np.ndarray, ratio: float) -> np.ndarray:
@@ -200,7 +200,7 @@ def _surest(photo: np.ndarray, points: np.ndarray, detect: Detector) -> tuple[fl
 def _upright(photo: np.ndarray, points: np.ndarray, size: int) -> tuple[np.ndarray, SimilarityTransform]:
     """A square picture of a face turned upright by its points, and the way back from its pixels to the photo's."""
     target = ((FFHQ_TEMPLATE - 0.5) * PART + 0.5) * size
-    return warp(photo, points, target, size), SimilarityTransform.from_estimate(points, target).inverse
+    return warp(photo, points, target, size), similarity(points, target).inverse
 
 
 def _central(rows: np.ndarray, size: int) -> np.ndarray:

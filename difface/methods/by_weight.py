@@ -21,8 +21,9 @@ from difface.pipeline import one_generator_each
 
 class OneCall(Method):
     """A network that answers at once. It works at a side of its own: a picture of another size is made square by its
-    edge pixels and resized to that (bicubic), and the answer is brought back to the picture's size. Pictures are restored
-    one after the other; the callback is called once for each, with step 0, timestep 0 and its result. There are no `draws`.
+    edge pixels and resized to that (bicubic), and the answer is brought back to the picture's size. Pictures are
+    restored one after the other; the callback is called once for each, with step 0, timestep 0 and its result. There
+    are no `draws`.
 
     Args:
         network: in float32.

@@ -14,9 +14,9 @@ from difface.models.unet import UNet
 from difface.schedulers import build_scheduler
 
 TIMESTEP = 10
-"""Of the noise: over 17 sets of faces (`eval.reports.agreement`, 100 test faces each) the rank correlation with "FD identity" was
-0.93 at t = 10, 0.88 at 100, 0.65 at 300 and 0.36 at 400; with nine sets more, of other degradations, 0.89 at t = 10. That is
-with the weights of the first training; at t = 10 the present ones give 0.94 over the 17 sets."""
+"""Of the noise: over 17 sets of faces (`eval.reports.agreement`, 100 test faces each) the rank correlation with "FD
+identity" was 0.93 at t = 10, 0.88 at 100, 0.65 at 300 and 0.36 at 400; with nine sets more, of other degradations, 0.89
+at t = 10. That is with the weights of the first training; at t = 10 the present ones give 0.94 over the 17 sets."""
 
 
 class FDPrior(FrechetDistance):

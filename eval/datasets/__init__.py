@@ -1,7 +1,8 @@
 """Test sets: clean faces with their degraded inputs, or real photos alone, each in a folder with a manifest.
 
 `build` makes one from faces sampled from the embedded prior, from CelebA-HQ or from a folder, degraded by Eq. 17;
-`build_known` one of a mask, grey or small pictures; `build_real` takes a folder of real photos; `open_dataset` reads one back.
+`build_known` one of a mask, grey or small pictures; `build_real` takes a folder of real photos; `open_dataset` reads
+one back.
 """
 
 from eval.datasets.degradations import BlockMeans, Grey, Known

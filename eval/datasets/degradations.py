@@ -1,4 +1,4 @@
-"""What made an input from its truth: Eq. 17, or a degradation that is known when it is undone (a mask, grey, block means)."""
+"""What made an input from its truth: Eq. 17, or a known degradation (a mask, grey, block means)."""
 
 from dataclasses import asdict, dataclass
 from typing import Any

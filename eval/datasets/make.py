@@ -1,4 +1,4 @@
-"""Make the pictures of a dataset: resumable, every file whole or not at all, the same bytes whenever it was interrupted."""
+"""Make the pictures of a dataset: resumable, every file whole or not at all, the same bytes however interrupted."""
 
 import json
 from collections.abc import Callable
@@ -29,8 +29,8 @@ Plan = list[tuple[Path, Degradation | Known | None]]
 def make(folder: Path, description: dict, plan: Plan, read: Callable[[Path], Image.Image] = images.read) -> Dataset:
     """Make what is missing of a dataset and open it.
 
-    dataset.json is written first, then hq/NAME.png, lq/NAME.png and for masks mask/NAME.png, the manifest last. Several processes may call this
-    at once: one works, the others wait.
+    dataset.json is written first, then hq/NAME.png, lq/NAME.png and for masks mask/NAME.png, the manifest last. Several
+    processes may call this at once: one works, the others wait.
 
     Args:
         folder: where to; what another description made is not touched.
@@ -62,7 +62,8 @@ def _check_names(plan: Plan) -> None:
     for file, _ in plan:
         if file.stem in known:
             raise ValueError(
-                f"{known[file.stem]} and {file} would both become {file.stem}.png; different names are accepted: rename one."
+                f"{known[file.stem]} and {file} would both become {file.stem}.png; different names are accepted: "
+                "rename one."
             )
         known[file.stem] = file
 
@@ -79,8 +80,8 @@ def _check_free(folder: Path, description: dict) -> None:
     for key in description | stored:
         if key != "label" and stored.get(key) != description.get(key):
             raise ValueError(
-                f"{folder} holds another dataset ({stored['label']}): its `{key}` is {stored.get(key)!r}, asked for was "
-                f"{description.get(key)!r}; use another folder."
+                f"{folder} holds another dataset ({stored['label']}): its `{key}` is {stored.get(key)!r}, asked for "
+                f"was {description.get(key)!r}; use another folder."
             )
 
 
@@ -114,7 +115,7 @@ def _square(picture: Image.Image, file: Path, size: int) -> Image.Image:
     """The picture, if it is as large as the set's."""
     if picture.size != (size, size):
         raise images.ImageError(
-            f"{file} is {picture.width}x{picture.height} pixels; aligned faces of {size}x{size} are accepted: cut them out "
-            f"with `python -m difface align {file.parent} -o DIR --size {size}`."
+            f"{file} is {picture.width}x{picture.height} pixels; aligned faces of {size}x{size} are accepted: cut them "
+            f"out with `python -m difface align {file.parent} -o DIR --size {size}`."
         )
     return picture

@@ -1,4 +1,4 @@
-"""What a dataset is, and how it is written down: dataset.json says what was asked for, manifest.csv lists the pictures."""
+"""What a dataset is, and how it is written down: dataset.json says what was asked for, manifest.csv what is there."""
 
 import csv
 import hashlib

@@ -1,4 +1,4 @@
-"""Clean faces that anybody may use: drawn from the embedded prior, one fixed seed each, and kept as PNG in the cache."""
+"""Clean faces that anybody may use: drawn from the embedded prior, one fixed seed each, kept as PNG in the cache."""
 
 import hashlib
 from functools import lru_cache
@@ -26,7 +26,8 @@ def files(count: int, size: int) -> list[Path]:
     drawn = profiles.profile("tiny").size
     if size != drawn:
         raise ValueError(
-            f"the embedded prior draws faces of {drawn} pixels; got {size}: give a folder of aligned faces as the source."
+            f"the embedded prior draws faces of {drawn} pixels; got {size}: give a folder of aligned faces as the "
+            "source."
         )
     folder = cache_folder() / "sampled" / version()
     return [folder / f"sample_{seed:04d}.png" for seed in range(count)]
@@ -51,7 +52,7 @@ def version() -> str:
 
 
 def _draw(first: int) -> list[Image.Image]:
-    """A block of faces, always the same ones together. On the CPU, so that a machine with an accelerator draws the same."""
+    """A block of faces, always the same ones together; on the CPU, where every machine draws the same."""
     pipeline = profiles.load("tiny", device="cpu", prior_only=True)
     pipeline.set_progress_bar_config(disable=True)
     return [images.to_pil(face) for _, face, _ in draw(pipeline, range(first, first + BLOCK), STEPS)]

@@ -39,8 +39,8 @@ def figure_11(
         metrics: for the table; None for `scores.PAIRS`.
 
     Returns:
-        The sheet; and for each face and answer its scores and `spread`, the mean over the pixels of the standard deviation
-        (n - 1) of the face's K answers, with images in [0, 1]; the map is averaged over the colours.
+        The sheet; and for each face and answer its scores and `spread`, the mean over the pixels of the standard
+        deviation (n - 1) of the face's K answers, with images in [0, 1]; the map is averaged over the colours.
 
     Raises:
         ValueError: fewer than two answers.

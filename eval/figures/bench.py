@@ -88,7 +88,7 @@ class Bench:
         return Dataset("faces", f"{len(items)} faces", faces.size, tuple(items))
 
     def pictures(self, method: Method, answers: int = 1) -> Tensor:
-        """Of every face the answers with the seed of its name plus 0, 1, ...: (B * answers, 3, H, H), grouped by face."""
+        """Of every face the answers with its name's seed plus 0, 1, ...: (B * answers, 3, H, H), grouped by face."""
         methods = [method if k == 0 else method.another(k) for k in range(answers)]
         self.runner.evaluate(self.dataset, methods, [])
         each = [self.runner.restored(self.dataset, one) for one in methods]

@@ -43,7 +43,8 @@ def figure_9(
         metrics: for the table; None for `scores.PAIRS`.
 
     Returns:
-        The sheet; and for each face and method the network `calls` of the prior (unknown for other methods) and the scores.
+        The sheet; and for each face and method the network `calls` of the prior (unknown for other methods) and the
+        scores.
     """
     faces.truth()
     setting = ours(profile, estimator, begin_index, steps=steps)
@@ -70,8 +71,8 @@ def figure_10(
         metrics: for the table, of those that need no truth.
 
     Returns:
-        The sheet; and for each face and method `calls`, `RMS to y`, the root mean square difference to the input with images in
-        [0, 1], and the scores.
+        The sheet; and for each face and method `calls`, `RMS to y`, the root mean square difference to the input with
+        images in [0, 1], and the scores.
     """
     faces = replace(faces.first(shown), hq=None)
     setting = ours(profile, estimator, begin_index, steps=steps)

@@ -83,7 +83,7 @@ def faces_of(profile: str, data: Path | None, lq: Path | None, limit: int) -> Fa
     faces = default_faces(limit)
     if faces.size != size:
         raise ValueError(
-            f"this profile's faces have {size} pixels and those at hand {faces.size}; a folder of aligned faces is accepted: "
-            "add --data DIR."
+            f"this profile's faces have {size} pixels and those at hand {faces.size}; a folder of aligned faces is "
+            "accepted: add --data DIR."
         )
     return faces

@@ -58,8 +58,8 @@ class Faces:
 def default_faces(count: int = 3) -> Faces:
     """Faces that anybody may use and that need no download: the astronaut and samples of the embedded prior, 64 pixels.
 
-    They are degraded at the gallery's three levels by turns. The samples are the prior's own, so that numbers on them are
-    kinder to it than numbers on strangers' faces.
+    They are degraded at the gallery's three levels by turns. The samples are the prior's own, so that numbers on them
+    are kinder to it than numbers on strangers' faces.
 
     Args:
         count: how many, from 2.
@@ -108,8 +108,8 @@ def _read(folder: Path, names: tuple[str, ...], size: int) -> Tensor:
     missing = [name for name in names if name not in files]
     if missing:
         raise images.ImageError(
-            f"the folder {folder} has no picture of {missing[0]} ({len(missing)} of {len(names)} are missing); one for each "
-            "face, of the same name, is accepted: add them."
+            f"the folder {folder} has no picture of {missing[0]} ({len(missing)} of {len(names)} are missing); one for "
+            "each face, of the same name, is accepted: add them."
         )
     return torch.stack([images.fit_square(images.to_tensors(images.read(files[name]))[0], size) for name in names])
 

@@ -34,7 +34,7 @@ def figure_12(
     others: Mapping[str, Path] | None = None,
     metrics: Sequence[str] | None = None,
 ) -> tuple[Figure, pd.DataFrame]:
-    """The four kinds of masks: the input, other methods, f(y), DifFace with two seeds, the truth; known pixels are pasted.
+    """The four kinds of masks: the input, other methods, f(y), DifFace with two seeds, the truth; known pixels pasted.
 
     Args:
         faces: with truth, of which they are made worse here; they take turns in the four rows.
@@ -46,7 +46,8 @@ def figure_12(
         metrics: for the table, beside the PSNR in the hole; None for `scores.PAIRS`.
 
     Returns:
-        The sheet; and for each kind and method the network `calls` of the prior (unknown for other methods) and the scores.
+        The sheet; and for each kind and method the network `calls` of the prior (unknown for other methods) and the
+        scores.
 
     Raises:
         ValueError: faces without truth, or a profile without an inpainting estimator.
@@ -97,8 +98,8 @@ def figure_13(
         shown: faces.
 
     Returns:
-        The sheet; and for each face and gamma the PSNR in the hole, and `border`, the mean |difference| across the border of
-        the hole over the truth's there: 1 is as coherent as the truth.
+        The sheet; and for each face and gamma the PSNR in the hole, and `border`, the mean |difference| across the
+        border of the hole over the truth's there: 1 is as coherent as the truth.
 
     Raises:
         ValueError: faces without truth, or a profile without an inpainting estimator.

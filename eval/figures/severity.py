@@ -37,13 +37,14 @@ def figure_7b(
 
     Args:
         faces: with truth; its own inputs are not used, they are made here (`levels`).
-        runner: keeps pictures and scores, and has the reference of distances between sets; None: they last as long as the process, and it is the truth.
+        runner: keeps pictures and scores, and has the reference of distances between sets; None: they last as long as
+            the process, and it is the truth.
         profile, estimator: whose networks.
         begin_index: N; None for the profile's.
         steps: length of the DDIM grid; the paper's is 250.
         metrics: None for `scores.CURVES` and LPIPS; one that cannot be had leaves a panel that says so.
-        others: a line's name -> folder of another method's answers to the inputs that `write_levels` writes, laid out in
-            the same way; a level whose folder is not there leaves a gap.
+        others: a line's name -> folder of another method's answers to the inputs that `write_levels` writes, laid out
+            in the same way; a level whose folder is not there leaves a gap.
 
     Returns:
         The plots; and for each s and method the number of `faces` and the scores.
@@ -76,8 +77,8 @@ def figure_7b(
 def levels(faces: Faces) -> dict[float, Faces]:
     """s -> the same faces degraded at that level.
 
-    At every level a face has the same blur, noise and quality, but for sigma_y: those of the cell of the grid that a seeded
-    permutation of the level's 400 gives to it.
+    At every level a face has the same blur, noise and quality, but for sigma_y: those of the cell of the grid that a
+    seeded permutation of the level's 400 gives to it.
     """
     cells = grid(Ranges.nearest(faces.size).size)
     order: list[int] = []
@@ -95,8 +96,8 @@ def _answers(name: str, folder: Path, faces: Faces) -> dict[float, Path]:
     there = {s: folder / _folder(s) for s in Ranges.nearest(faces.size).grid_scale if (folder / _folder(s)).is_dir()}
     if not there:
         raise ValueError(
-            f"the folder {folder} of '{name}' has no level; s_1, s_2, ... with a picture of each face are accepted: answer "
-            "the inputs that `python -m eval levels` writes."
+            f"the folder {folder} of '{name}' has no level; s_1, s_2, ... with a picture of each face are accepted: "
+            "answer the inputs that `python -m eval levels` writes."
         )
     for level in there.values():
         lacking = [face for face in faces.names if not (level / f"{face}.png").is_file()]

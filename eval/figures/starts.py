@@ -100,14 +100,16 @@ def figure_7a(
 
     Args:
         faces: with truth.
-        runner: keeps pictures and scores, and has the reference of distances between sets; None: they last as long as the process, and it is the truth.
+        runner: keeps pictures and scores, and has the reference of distances between sets; None: they last as long as
+            the process, and it is the truth.
         profile, estimator: whose networks.
         starts: the values of N.
         steps: length of the DDIM grid; the paper's is 250.
         metrics: None for `scores.CURVES`; one that cannot be had leaves a panel that says so.
 
     Returns:
-        The plots, f(y) itself dashed; and for each N its `calls`, the number of `faces` and the scores, N = 0 being f(y).
+        The plots, f(y) itself dashed; and for each N its `calls`, the number of `faces` and the scores, N = 0 being
+        f(y).
     """
     names, bench = known(metrics, CURVES), Bench(faces, runner or temporary_runner())
     faces.truth()

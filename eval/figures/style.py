@@ -16,7 +16,7 @@ from difface.files import whole_file
 COLUMN, PAGE = 3.5, 7.16
 """Width of one column and of the page, in inches."""
 DPI, PRINT_DPI = 200, 600
-"""Of the PNG and of pictures within the PDF; the second is a multiple of the first, so that pixels stay whole in both."""
+"""Of the PNG and of pictures in the PDF; the second is a multiple of the first: pixels stay whole in both."""
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000",
 )  # fmt: skip

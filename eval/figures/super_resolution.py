@@ -1,4 +1,4 @@
-"""Fig. 14 and 15: small faces made large, with the restoration estimator on inputs that are enlarged by nearest neighbour."""
+"""Fig. 14 and 15: small faces made large, with the restoration estimator on inputs enlarged by nearest neighbour."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -47,7 +47,8 @@ def figure_14(
         metrics: for the table; None for `scores.PAIRS`.
 
     Returns:
-        The sheet; and for each s, face and method the network `calls` of the prior (unknown for other methods) and the scores.
+        The sheet; and for each s, face and method the network `calls` of the prior (unknown for other methods) and the
+        scores.
 
     Raises:
         ValueError: faces without truth, or a side that s does not divide.

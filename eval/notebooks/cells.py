@@ -1,4 +1,4 @@
-"""What the notebooks' cells call: faces that anybody may use, pictures at the right size, sliders, and the kept trends."""
+"""What the notebooks' cells call: faces that anybody may use, pictures at the right size, sliders, kept trends."""
 
 import io
 import os
@@ -24,7 +24,7 @@ from eval.gallery import TURNS, clean_faces
 
 ROOT = Path(__file__).resolve().parents[2]
 FACES = ROOT / "notebooks" / "faces"
-"""The astronaut and samples of an earlier training of the embedded prior, 64 pixels, kept so that no notebook spends minutes on drawing them."""
+"""The astronaut and samples of an earlier embedded prior, 64 pixels, kept so that no notebook draws for minutes."""
 RESULTS = ROOT / "eval" / "results"
 SHOWN_DPI = 100
 """Pictures are `DPI` dots an inch and shown at half of that: sharp on a dense screen."""
@@ -38,8 +38,8 @@ def count(full: int, fast: int) -> int:
 def faces(profile: str = "tiny", limit: int = 3) -> Faces:
     """The astronaut and samples of a prior, degraded by Eq. 17, with their truth.
 
-    For the embedded profile they are read from the notebooks' folder; for another its own prior draws them. At 64 pixels
-    the three levels of the gallery take turns, at other sizes each face has a cell of the test grid.
+    For the embedded profile they are read from the notebooks' folder; for another its own prior draws them. At 64
+    pixels the three levels of the gallery take turns, at other sizes each face has a cell of the test grid.
 
     Args:
         profile: whose size, and whose samples.
@@ -165,7 +165,7 @@ def at_every_step(table: pd.DataFrame, column: str, claim: str) -> str:
 
 
 def kept_table(number: str) -> Markdown:
-    """A table of the paper as it was measured on the 100 test faces, beside the printed numbers; or how to measure it."""
+    """A table of the paper as measured on the 100 test faces, beside the printed numbers; or how to measure it."""
     return _kept(f"table_{number}", f"table {number}")
 
 

@@ -1,4 +1,4 @@
-"""The kept notebooks: executed by nbclient, written whole with digests of their code and of the weights that they ran on, and checked against them."""
+"""The kept notebooks: run by nbclient, written whole with digests of their code and weights, checked against them."""
 
 import hashlib
 import os
@@ -50,7 +50,7 @@ def code_sha256(notebook: NotebookNode) -> str:
 
 
 def weights_sha256(notebook: NotebookNode) -> dict[str, str]:
-    """Network -> SHA-256 of its weights, for all networks of the profile that the notebook's line `PROFILE = "..."` names.
+    """Network -> SHA-256 of its weights, for all of the profile that the notebook's line `PROFILE = "..."` names.
 
     Raises:
         ValueError: there is no such line, or no such profile.
@@ -73,7 +73,8 @@ def execute(path: Path, fast: bool = False) -> NotebookNode:
         fast: with fewer images (`DIFFACE_FAST=1`).
 
     Returns:
-        It with its outputs, without progress bars, warnings and widgets' views, and with the digests of its code and weights.
+        It with its outputs, without progress bars, warnings and widgets' views, and with the digests of its code and
+        weights.
 
     Raises:
         ValueError: a cell failed.
@@ -130,7 +131,7 @@ def keep(path: Path) -> None:
 
 
 def problems(path: Path) -> list[str]:
-    """What is wrong with a kept notebook, a line each: code or weights that changed since it ran, cells not run, errors, size."""
+    """What is wrong with a kept notebook, a line each: changed code or weights, cells not run, errors, size."""
     notebook, found = read(path), []
     stored, again = notebook.metadata.get(_KEY, {}), f"run `python -m eval notebooks {path.stem}`."
     if stored.get(_CODE) != code_sha256(notebook):

@@ -78,8 +78,8 @@ def report(
         dtype: of the networks, see `difface.profiles.load`; the sampler's state is float32 in any case.
 
     Returns:
-        `profile`, `dtype`, `faces` (test faces), `weights` (network -> SHA-256), `rows` (level, s, the setting, PSNR in dB,
-        SSIM, ID angle in degrees, and the distances, each with the jackknife's standard error over the test faces,
+        `profile`, `dtype`, `faces` (test faces), `weights` (network -> SHA-256), `rows` (level, s, the setting, PSNR in
+        dB, SSIM, ID angle in degrees, and the distances, each with the jackknife's standard error over the test faces,
         `... error`) and `samples` (see `sample_report`).
 
     Raises:

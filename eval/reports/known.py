@@ -1,4 +1,4 @@
-"""How well known degradations are kept and undone by the embedded models: seams, holes, luminance, colours, block means."""
+"""How well known degradations are kept and undone by our models: seams, holes, luminance, colours, block means."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -29,9 +29,9 @@ def sample_report(
         dtype: of the network.
 
     Returns:
-        `count`; `faces_in_samples` and `faces_in_test`, in how many pictures SCRFD finds a face (enlarged to 256 pixels,
-        score from 0.5); and for pixels (root mean square, of [0, 1]) and embeddings (angle in degrees) the 1st percentile
-        of the distance to the nearest training face or its mirror image, of samples and of test faces.
+        `count`; `faces_in_samples` and `faces_in_test`, in how many pictures SCRFD finds a face (enlarged to 256
+        pixels, score from 0.5); and for pixels (root mean square, of [0, 1]) and embeddings (angle in degrees) the 1st
+        percentile of the distance to the nearest training face or its mirror image, of samples and of test faces.
     """
     pipeline = profiles.load(profile, dtype=dtype, prior_only=True)
     pipeline.set_progress_bar_config(disable=True)

@@ -1,4 +1,4 @@
-"""The paper's trends on a test set, as CSV files: contraction (Fig. 4), N (Fig. 6, 7a), eta (Fig. 8) and s (Fig. 7b)."""
+"""The paper's trends on a test set, as CSV files: contraction (Fig. 4), N (6, 7a), eta (Fig. 8) and s (7b)."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -74,8 +74,8 @@ def slopes(table: pd.DataFrame, columns: list[str]) -> pd.Series:
 def contracted(x_0: torch.Tensor, estimates: torch.Tensor, timestep: int, draws: int = DRAWS) -> float:
     """How much of e = x_0 - f(y) is left in x_t (Eq. 13), measured: ||E[x_t] - sqrt(abar_t) x_0|| / ||e||.
 
-    The expectation is a mean over noise draws, in which noise of size sqrt((1 - abar_t) / draws) is left; its share of the
-    squared norm is taken out by using products of different draws only, so that the estimate has no bias.
+    The expectation is a mean over noise draws, in which noise of size sqrt((1 - abar_t) / draws) is left; its share of
+    the squared norm is taken out by using products of different draws only, so that the estimate has no bias.
 
     Args:
         x_0, estimates: (B, 3, H, W) in [-1, 1], taken as one vector.

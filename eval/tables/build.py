@@ -60,7 +60,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Result:
-    """A whole table: number, caption, measured columns, blocks, notes on the printed numbers, how the others were made."""
+    """A whole table: number, caption, measured columns, blocks, notes on printed numbers, how the others were made."""
 
     number: str
     caption: str
@@ -117,7 +117,7 @@ def build(
 
 
 def _made(rows: list[Row], blocks: list[Block], runner: Runner) -> str:
-    """Settings, weights, type, batch, references and versions of the measured numbers in a line, without this machine's paths."""
+    """Settings, weights, type, batch, references and versions of the measured numbers in a line, without our paths."""
     lines = [line for block in blocks for line in block.lines]
     measured = [name for name in lines[0].measured if any(line.measured[name].value is not None for line in lines)]
     place = [f"dtype {runner.dtype}", f"batch {runner.batch}", torch.device(runner.device).type]

@@ -36,8 +36,8 @@ def datasets(
         blocks = [PAPER_BLOCKS.get(spec.partition("=")[0]) if "=" in spec else None for spec in specs]
         if len(set(blocks)) < len(blocks):
             raise ValueError(
-                f"two of --data {', '.join(specs)} stand for the same block of the table; one each of lfw=DIR, webphoto=DIR, "
-                "wider=DIR and one other are accepted: leave the rest out."
+                f"two of --data {', '.join(specs)} stand for the same block of the table; one each of lfw=DIR, "
+                "webphoto=DIR, wider=DIR and one other are accepted: leave the rest out."
             )
         return dict(dataset(spec, folder, profile, limit, scale) for spec in specs)
     if len(specs) > 1 or scale is not None:

@@ -97,7 +97,7 @@ class Options:
 
 
 def columns(number: str, metrics: Sequence[str] = ()) -> list[str]:
-    """Names of the measured columns of a table: the paper's, beside metrics of pictures those that work offline, `metrics`.
+    """Names of a table's measured columns: the paper's, those of pictures that work offline, and `metrics`.
 
     Raises:
         ValueError: an unknown metric.
@@ -202,7 +202,8 @@ def _inpainting_timed(options: Options) -> list[Row]:
 
 def _super_resolution(options: Options) -> list[Row]:
     if not profiles.profile(options.profile).estimators:
-        reason = f"no estimator of the profile '{profiles.label(options.profile)}' is published, nor one for super-resolution"
+        profile = profiles.label(options.profile)
+        reason = f"no estimator of the profile '{profile}' is published, nor one for super-resolution"
         return [Row("input (nearest)", Setting()), Row("DifFace", None, "DifFace", reason)]
     return [
         Row("input (nearest)", Setting()),
@@ -233,7 +234,7 @@ def _accelerated(options: Options) -> list[Row]:
 
 
 def _peers(number: str, ours: list[Row], options: Options) -> list[Row]:
-    """The paper's other methods, by a folder of their pictures or as they run here, and still others that are asked for."""
+    """The paper's other methods, by folders of their pictures or as they run here, and others that are asked for."""
     folders = {folder.name.lower(): folder for folder in options.folders}
     task, result = TASKS.get(number), []
     chosen = {one.key: one for one in rivals.chosen(options.rivals, task, options.profile)} if task else {}

@@ -1,4 +1,4 @@
-"""A measured table as CSV, Markdown and LaTeX: best in bold, second best marked, printed numbers apart from measured ones."""
+"""A measured table as CSV, Markdown and LaTeX: best in bold, second best marked, printed numbers apart."""
 
 import math
 from collections.abc import Callable
@@ -69,7 +69,7 @@ def frame(result: Result) -> pd.DataFrame:
 
 
 def markdown(result: Result) -> str:
-    """The table with its captions, data sets, reasons for what is not there, the printed numbers, and notes on those."""
+    """The table with its captions, data sets, reasons for what is not there, printed numbers, and notes on those."""
     parts = [f"### Table {result.number}: {result.caption}"]
     parts += [f"Made with: {result.made}."] if result.made else []
     for block in result.blocks:
@@ -110,8 +110,8 @@ def _legend(block: Block) -> str:
 
 
 _JACKKNIFE = (
-    "In the brackets of distances between sets: 95 % jackknife interval over the scored pictures, best and second best marked only "
-    "where the paired jackknife tells them from all rows behind them"
+    "In the brackets of distances between sets: 95 % jackknife interval over the scored pictures, best and second best "
+    "marked only where the paired jackknife tells them from all rows behind them"
 )
 
 
@@ -157,7 +157,7 @@ def _printed(number: str, marks: Marks) -> list[tuple[str, list[list[str]]]]:
 
 
 def _ranks(cells: dict[int, Cell], name: str) -> dict[int, int]:
-    """Row -> 0 for the best, 1 for the second best value of a column, where a direction is good; equal print, equal rank.
+    """Row -> 0 for the best, 1 for the second best value of a column with a good direction; equal print, equal rank.
 
     Of distances between sets only what is told from all rows behind it.
     """
@@ -173,7 +173,7 @@ def _ranks(cells: dict[int, Cell], name: str) -> dict[int, int]:
 
 
 def _told_apart(cells: dict[int, Cell]) -> dict[int, int]:
-    """The ranks of distances: a row has its own if its difference to every row behind is more than 1.96 paired errors."""
+    """The ranks of distances: a row has its own if it differs from every row behind by more than 1.96 paired errors."""
     order = sorted(cells, key=lambda k: cells[k].value)
     ranks: dict[int, int] = {}
     for rank, k in enumerate(order[:2]):

@@ -27,16 +27,16 @@ def interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
 
 
 def paired_p(values: np.ndarray, first: np.ndarray) -> float:
-    """Two-sided p of Wilcoxon's signed-rank test on the differences of paired scores, (n,) each; 1 where all are equal."""
+    """Two-sided p of Wilcoxon's signed-rank test on differences of paired scores, (n,) each; 1 where all are equal."""
     differences = np.asarray(values, float) - np.asarray(first, float)
     return float(wilcoxon(differences).pvalue) if np.any(differences) else 1.0
 
 
 def deviations(without: Mapping[str, float]) -> Deviations:
-    """How far each picture moves a distance between sets, so scaled that the squares add up to the jackknife's variance.
+    """How far each picture moves a distance between sets, scaled to squares that add up to the jackknife's variance.
 
-    sqrt((n - 1) / n) (d_(i) - mean of d_(i)), with d_(i) the distance without picture i (Efron and Stein, 1981). The reference
-    is taken as given: what its own choice adds is the same for all methods and left out.
+    sqrt((n - 1) / n) (d_(i) - mean of d_(i)), with d_(i) the distance without picture i (Efron and Stein, 1981). The
+    reference is taken as given: what its own choice adds is the same for all methods and left out.
     """
     values = np.array(list(without.values()), float)
     scaled = (1 - 1 / len(values)) ** 0.5 * (values - values.mean()) if len(values) else values
