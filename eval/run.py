@@ -191,8 +191,8 @@ class Runner:
         path = self._score_file(dataset, method, metric)
         if not path.exists():
             return Scores({}, json.loads(path.with_suffix(".json").read_text())["reason"])
-        table = pd.read_csv(path, dtype={"name": str}, float_precision="round_trip")
-        values = dict(zip(table["name"], table["value"], strict=True))
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        values = {name: float(value or "nan") for name, value in zip(table["name"], table["value"], strict=True)}
         if WHOLE_SET not in values:
             return Scores(values)
         return Scores({WHOLE_SET: values.pop(WHOLE_SET)}, without=values)

@@ -55,7 +55,7 @@ def test_the_command_the_library_and_the_tables_work_from_any_folder(installed, 
     (installed / "faces").mkdir()
     astronaut_face.save(installed / "faces" / "a.png")
     ImageOps.mirror(astronaut_face).save(installed / "faces" / "b.png")
-    table = ("table", "III", "--data", "faces", "--steps", "20", "-o", "tables")
+    table = ("table", "III", "--data", "faces", "--methods", "none", "--steps", "20", "-o", "tables")
     run(installed, sys.executable, "-m", "eval", *table)
     assert "DifFace" in (installed / "tables" / "table_III.md").read_text()
 

@@ -205,7 +205,7 @@ def test_what_cannot_be_scored_is_refused_before_anything_is_restored(
         (tmp_path / name).mkdir()
     for item in dataset.items:
         images.write(astronaut_face.resize((80, 80)), tmp_path / "large" / f"{item.name}.png")
-    given = ["table", "III", "--data", str(faces), "-o", str(tmp_path / "out"), "--device", "cpu"]
+    given = ["table", "III", "--data", str(faces), "--methods", "none", "-o", str(tmp_path / "out"), "--device", "cpu"]
     for options, said in (
         (
             ["--methods", f"peer={tmp_path / 'empty'}"],
@@ -336,7 +336,21 @@ def test_the_config_tells_what_the_pictures_depend_on(tmp_path, dataset) -> None
 
 
 def test_two_processes_give_the_table_of_one(tmp_path, faces) -> None:
-    command = ["table", "III", "--data", str(faces), "--steps", "20", "--batch", "2", "--device", "cpu", "-o"]
+    command = [
+        "table",
+        "III",
+        "--data",
+        str(faces),
+        "--methods",
+        "none",
+        "--steps",
+        "20",
+        "--batch",
+        "2",
+        "--device",
+        "cpu",
+        "-o",
+    ]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(run.__file__).parent.parent)}
     single = [sys.executable, "-m", "eval", *command, str(tmp_path / "one")]
     launch = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "2", "--cpu", "-m", "eval"]
@@ -350,7 +364,20 @@ def test_two_processes_give_the_table_of_one(tmp_path, faces) -> None:
 def test_of_two_processes_one_measures_the_time(tmp_path, faces) -> None:
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(run.__file__).parent.parent)}
     launch = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "2", "--cpu", "-m", "eval"]
-    few = ["table", "VIII", "--data", str(faces), "--limit", "2", "--steps", "20", "--device", "cpu"]
+    few = [
+        "table",
+        "VIII",
+        "--data",
+        str(faces),
+        "--methods",
+        "none",
+        "--limit",
+        "2",
+        "--steps",
+        "20",
+        "--device",
+        "cpu",
+    ]
     done = subprocess.run([*launch, *few, "-o", str(tmp_path)], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     kept = sorted(file.name.split("-")[1] for file in (tmp_path / "runtime").glob("*-float32.json"))
@@ -396,7 +423,7 @@ def test_a_profile_that_cannot_restore_ends_in_one_line(number, profile, tmp_pat
 @pytest.mark.parametrize("number", ["IV", "V"])
 def test_tables_of_real_photos_on_the_embedded_models(number, tmp_path, faces) -> None:
     few = ["--limit", "2", "--steps", "10", "--device", "cpu", "--metrics", "SSIM (RGB)", "--reference", str(faces)]
-    assert main(["table", number, "--data", str(faces), *few, "-o", str(tmp_path / "out")]) == 0
+    assert main(["table", number, "--data", str(faces), *few, "--methods", "none", "-o", str(tmp_path / "out")]) == 0
     text = (tmp_path / "out" / f"table_{number}.md").read_text()
     assert "profile tiny, N = 250, 10 steps, eta 0.5 where a row says nothing else; weights swinir " in text
     assert "; dtype float32; batch 8; cpu; " in text
@@ -412,7 +439,20 @@ def test_tables_of_real_photos_on_the_embedded_models(number, tmp_path, faces) -
 
 
 def test_the_run_time_stands_in_table_viii_and_is_kept(tmp_path, faces) -> None:
-    arguments = ["table", "VIII", "--data", str(faces), "--steps", "20", "--limit", "2", "-o", str(tmp_path / "out")]
+    arguments = [
+        "table",
+        "VIII",
+        "--data",
+        str(faces),
+        "--methods",
+        "none",
+        "--steps",
+        "20",
+        "--limit",
+        "2",
+        "-o",
+        str(tmp_path / "out"),
+    ]
     assert main(arguments) == 0
     first = pd.read_csv(tmp_path / "out" / "table_VIII.csv").set_index("method")["Runtime"]
     assert (first[["f(y)", "DifFace"]] > 0).all() and np.isnan(first["PULSE"])
@@ -458,6 +498,19 @@ def test_a_reference_of_other_sizes_is_refused_in_a_line(tmp_path, dataset, astr
 
 
 def test_a_table_of_run_times_restores_nothing_else(tmp_path, faces) -> None:
-    command = ["table", "VIII", "--data", str(faces), "--steps", "20", "-o", str(tmp_path / "out"), "--device", "cpu"]
+    command = [
+        "table",
+        "VIII",
+        "--data",
+        str(faces),
+        "--methods",
+        "none",
+        "--steps",
+        "20",
+        "-o",
+        str(tmp_path / "out"),
+        "--device",
+        "cpu",
+    ]
     assert main(command) == 0
     assert not (tmp_path / "out" / "restored").exists() and len(list((tmp_path / "out" / "runtime").iterdir())) == 2
