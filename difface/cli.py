@@ -213,7 +213,7 @@ def _check_writable(folder: Path) -> None:
 
 
 def _say(file: Path, notes: Iterable[str]) -> None:
-    """Report what was done to a picture on the way in."""
+    """Report what was done to a picture before it was restored."""
     for note in notes:
         typer.echo(f"note: {file}: the picture is {note}.", err=True)
 
@@ -225,7 +225,7 @@ def _seeds(seed: int, count: int) -> list:
 
 
 def _checked(seed: int, count: int = 1) -> int:
-    """The seed, if it and those after it are some."""
+    """The seed, after it and the `count` - 1 seeds that follow it were found to be valid."""
     if not 0 <= seed < 2**63 - count:
         raise ValueError(f"--seed must be in 0..2^63 - 1; got {seed}.")
     return seed
@@ -285,7 +285,7 @@ def restore(
     device: Device = "auto",
     dtype: Dtype = "auto",
 ) -> None:
-    """Restore any picture: one aligned face as it is, of anything else every face that is found, pasted back."""
+    """Restore any picture: one aligned face as it is; in anything else each face is found, restored and pasted back."""
     taking = _Taking(aligned, photo, _numbers(face_numbers), min_score, upscale, large, save_estimates)
     sampling = _Sampling(estimator, start, steps, eta, scheduler, fast)
     taking.check()
@@ -302,7 +302,7 @@ def restore(
 
 
 def _numbers(text: str | None) -> tuple[int, ...]:
-    """--faces as numbers; none of them stand for all faces."""
+    """--faces as numbers; without --faces none, which stands for all of them."""
     if text is None:
         return ()
     try:
@@ -317,7 +317,8 @@ def _numbers(text: str | None) -> tuple[int, ...]:
 def _restored_files(
     inputs: list[Path], recursive: bool, output: Path | None, samples: int, seed: int, kind: str, save_estimates: bool
 ) -> tuple[_Results, tuple[str, ...]]:
-    """Where the results of `restore` go, and the endings of a picture's answers; refused before networks are loaded."""
+    """Where the results of `restore` go, and how the file names of a picture's answers end. What has to be refused is
+    refused here, before networks are loaded."""
     from difface import folders, metadata
 
     if kind not in metadata.FORMATS:
@@ -433,7 +434,7 @@ class _Sampling:
         chain(build_scheduler(self.sampler), self.start_of(profile), self.steps, self.eta)
 
     def start_of(self, profile: str) -> int:
-        """N."""
+        """N: the one that was given, or the profile's."""
         from difface import profiles
 
         return profiles.profile(profile).begin_index if self.start is None else self.start
@@ -642,7 +643,7 @@ def _restore_by(
 
 
 def _endings(samples: int, kind: str = "png") -> tuple[str, ...]:
-    """Of the names of a picture's answers."""
+    """How the file names of a picture's answers end."""
     return tuple(f"_s{k + 1}.{kind}" for k in range(samples)) if samples > 1 else (f".{kind}",)
 
 

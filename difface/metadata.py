@@ -1,4 +1,4 @@
-"""What is known of a picture beside its pixels: which of it goes on to the result, and what a result says of itself."""
+"""What a file says beside its pixels: what of it the result keeps, and what a result says of itself."""
 
 import json
 import math

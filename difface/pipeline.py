@@ -292,7 +292,7 @@ class DifFacePipeline(DiffusionPipeline):
         output_type: str,
         callback_inputs: list[str],
     ) -> None:
-        """Refuse what a call cannot do, before a network runs. (What it would do says `difface.chain`.)
+        """Refuse what a call cannot do, before a network runs. (`difface.chain` says what it would do.)
 
         Args:
             inputs: B pictures (3, H, W) in [0, 1].
@@ -326,7 +326,8 @@ class DifFacePipeline(DiffusionPipeline):
     def _check_draws(
         self, steps: Chain, count: int, noise: torch.Tensor | None, step_noise: torch.Tensor | None
     ) -> None:
-        """The draws that are handed over, of `count` pictures."""
+        """Refuse noise, handed over for `count` pictures, that is of another shape or that the scheduler does not
+        take."""
         shape = (count, self.unet.config.in_channels, self.size, self.size)
         for name, given, wanted in (
             ("noise", noise, shape),
@@ -359,7 +360,7 @@ class DifFacePipeline(DiffusionPipeline):
 
 
 def _check_output(output_type: str, sizes: Collection[tuple[int, ...]] = ()) -> None:
-    """`sizes`: those of the inputs, all different."""
+    """Refuse an output type that there is not, or that cannot hold inputs of these (different) sizes."""
     if output_type not in ("pil", "pt", "np"):
         raise ValueError(f"`output_type` must be 'pil', 'pt' or 'np'; got {output_type!r}.")
     if output_type != "pil" and len(sizes) > 1:

@@ -35,7 +35,7 @@ def _embedded(name: str) -> Source:
 
 @dataclass(frozen=True)
 class Profile:
-    """Parts and defaults.
+    """The networks that work together, and their defaults.
 
     Attributes:
         name: as on the command line; of a folder its path.
@@ -125,7 +125,7 @@ def profile(name: str) -> Profile:
 
 
 def label(name: str) -> str:
-    """How a profile is called in captions and names of files: a folder's own name, not where it is."""
+    """What a profile is called in captions and file names; of a folder its name without its path."""
     return Path(name).name
 
 

@@ -195,7 +195,7 @@ def log_snr_grid(alphas_cumprod: np.ndarray, begin_index: int, calls: int) -> li
 
 
 def check_divides(steps: int, total: int, name: str = "num_inference_steps") -> None:
-    """Raise `ValueError` with the nearest that do unless `steps` divides `total`.
+    """Raise `ValueError` unless `steps` divides `total`; it names the nearest numbers that do.
 
     Example:
         >>> check_divides(250, 1000)

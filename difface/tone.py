@@ -106,7 +106,7 @@ class Tone:
 
 
 def tone_of(y: torch.Tensor, colours: bool = False) -> Tone:
-    """Judge a picture, see above.
+    """Find out whether a picture is dark, faded or of one tone, as the module's docstring says.
 
     Args:
         y: (3, H, W) in [0, 1], at the model's size.

@@ -68,7 +68,7 @@ def _network(path: str, device: str):
 
 
 def _tiles(width: int, height: int) -> list[tuple[int, int]]:
-    """Top left corners, as y, x."""
+    """The top left corners of the tiles, as y, x."""
     return [(top, left) for top in range(0, height, TILE) for left in range(0, width, TILE)]
 
 

@@ -1,4 +1,4 @@
-"""The places of a face's five points: as FFHQ aligns them, cut out by them, pasted back by them."""
+"""A face's five points: where FFHQ has them, and how a face is cut out and pasted back by them."""
 
 from math import ceil
 
@@ -21,7 +21,8 @@ FFHQ_TEMPLATE = (
 )
 """Left eye, right eye, nose tip and mouth corners (left and right as seen) in an aligned face of side 1."""
 JITTER_SCALE, JITTER_ANGLE, JITTER_SHIFT = 0.025, 0.025, 0.012
-"""Standard deviations of `jittered`: of 1, in radians, and of the aligned square's side; samples do not show it."""
+"""Standard deviations of what `jittered` does: to the size (as a part of it), to the angle (in radians) and to the
+place (as a part of the aligned square's side). They are small, so that samples do not show them."""
 
 
 def warp(array: np.ndarray, points: np.ndarray, target: np.ndarray, size: int) -> np.ndarray:
@@ -93,17 +94,18 @@ def align(image: Image.Image, points: np.ndarray, size: int, margin: bool = Fals
 
 
 def margin_side(size: int) -> int:
-    """Side of a crop with a margin, for training at `size`: twice the aligned square's, an eighth of that around."""
+    """Side of a crop with a margin, for training at `size` pixels: the aligned square at twice that size, and an eighth
+    of its side around it."""
     return 5 * size // 2
 
 
 def margin_points(size: int) -> np.ndarray:
-    """(5, 2), where a crop with a margin has the face's points, in its pixels."""
+    """Where the face's points are in a crop with a margin: (5, 2), in pixels of the crop."""
     return FFHQ_TEMPLATE * 2 * size + size / 4
 
 
 def jittered(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Points that align a face slightly otherwise, so that a training set holds it as other photos would.
+    """Points that align a face slightly differently, as if it came from another photo; for training.
 
     Args:
         points: (5, 2) in pixels of the photo.

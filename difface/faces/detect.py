@@ -15,7 +15,7 @@ from difface.faces.search import Detector, search
 from difface.images import ImageError, to_rgb
 
 SCRFD = ("scrfd_2.5g_bnkps.onnx", "det_10g.onnx")
-"""Networks of one kind; the first that is here is taken. The second can be fetched."""
+"""Networks of one kind. The first of them whose file is here is taken; the second can be fetched."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +66,8 @@ def find_faces(image: Image.Image, threshold: float = 0.5, *, glance: bool = Fal
 
 
 def in_reading_order(found: list[Face]) -> list[Face]:
-    """Faces row by row from the top, each row from the left: a face whose centre is above the bottom of the highest
-    that is left belongs to its row."""
+    """Faces row by row from the top, each row from left to right. The highest face that is left begins a row; faces
+    whose centres are above its bottom belong to it."""
     left, ordered = sorted(found, key=lambda face: face.box[1] + face.box[3]), []
     while left:
         bottom = left[0].box[3]

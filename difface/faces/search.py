@@ -74,8 +74,9 @@ def search(
 
 
 def _turns(found: np.ndarray) -> list[int]:
-    """In which orientations the tiles of a photo are searched: a photo is turned as a whole, so where most of the faces
-    (n, 16) that are known point, or about as many; all, where none is known."""
+    """The orientations in which a photo is searched tile by tile. A photo is turned as a whole, so they are those of
+    most of the faces (n, 16) that were found so far, and those with at least half as much confidence; all four if no
+    face was found."""
     angles = np.array([turn_of(row[5:15].reshape(5, 2)) for row in found])
     sums = np.array([found[_difference(angles, 90 * turn) <= SIDEWAYS, 4].sum() for turn in range(4)])
     return np.flatnonzero(sums >= sums.max() / 2).tolist()
@@ -204,7 +205,7 @@ def _upright(photo: np.ndarray, points: np.ndarray, size: int) -> tuple[np.ndarr
 
 
 def _central(rows: np.ndarray, size: int) -> np.ndarray:
-    """Those of a detector's rows (n, 15) that are the face amid a square picture, the nearest to it first."""
+    """The rows (n, 15) of a detector that show the face in the middle of a square picture, the nearest to it first."""
     distances = np.abs(rows[:, 5:].reshape(-1, 5, 2).mean(1) - size / 2).max(1, initial=0)
     order = np.argsort(distances, kind="stable")
     return rows[order[distances[order] < PART * size / 2]]
@@ -221,8 +222,8 @@ def _difference(angle, other):
 
 
 def _distinct(rows: np.ndarray) -> np.ndarray:
-    """Those of (n, 16) rows whose boxes do not lie on that of a better one, the best first: faces that are upright in
-    their view before others, the surest before the less sure."""
+    """The rows (n, 16) without those whose box lies on that of a better one, the best first: faces that are upright in
+    their view before others, then the surest."""
     tilted = [_difference(turn_of(row[5:15].reshape(5, 2)), 90 * row[15]) > APART for row in rows]
     kept: list[int] = []
     for k in np.lexsort((-rows[:, 4], tilted)):

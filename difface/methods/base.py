@@ -55,7 +55,7 @@ class Method(ABC):
     @classmethod
     @abstractmethod
     def load(cls, profile: str = "tiny", device: str = "auto", dtype: str = "auto", **settings) -> Self:
-        """With the networks of a profile.
+        """The method with the networks of a profile.
 
         Args:
             profile, device, dtype: as for `difface.profiles.load`.
@@ -112,7 +112,7 @@ class Method(ABC):
 
     @abstractmethod
     def _restore(self, call: Call) -> torch.Tensor:
-        """`restore`, for a task that the method can do."""
+        """Do what `restore` promises, after the task was checked."""
 
     @classmethod
     def check_task(cls, task: Task) -> None:
@@ -122,7 +122,7 @@ class Method(ABC):
             raise ValueError(f"{cls.name} takes {able}; got {_GIVEN[task]}: give it that, or use another method.")
 
     def _task(self, mask: torch.Tensor | None, scale: int | None) -> Task:
-        """What is asked for, if the method can do it."""
+        """The task that is asked for, after it was found to be one that the method can do."""
         if mask is not None and scale is not None:
             raise ValueError("a mask or a scale is accepted; got both at once: leave one out.")
         task: Task = "inpainting" if mask is not None else "blind" if scale is None else "super-resolution"
@@ -236,7 +236,7 @@ class ChainMethod(Method, Generic[Known]):
 
 
 def check_divides_side(unet: UNet, name: str, value: int) -> int:
-    """`value`, unless a prior's side cannot be shrunk by it.
+    """`value`, after it was found to divide the prior's side.
 
     Raises:
         ValueError: it is no whole number from 1 that divides the side.

@@ -66,7 +66,7 @@ class OneCall(Method):
         return torch.stack(restored)
 
     def _side(self, lq: torch.Tensor) -> int:
-        """At which a picture (3, H, W) is worked on."""
+        """The side at which a picture (3, H, W) is worked on."""
         return self.side
 
     def _one(self, lq: torch.Tensor, hole: torch.Tensor | None, generator: torch.Generator) -> torch.Tensor:

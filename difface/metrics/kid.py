@@ -69,7 +69,8 @@ class KernelDistance(SetMetric):
         return (own.sum() - 2 * own) / ((n - 1) * (n - 2)) + among - 2 * (other.sum() - other) / (n - 1)
 
     def _sums(self) -> tuple[np.ndarray, np.ndarray, float]:
-        """Each scored image's kernels: their sum with the others, mean with the reference's; the latter's own mean."""
+        """For each scored image, the sum of its kernels with the other scored ones and their mean with the reference;
+        and the mean kernel within the reference."""
         real, scored = (np.concatenate(vectors or [np.zeros((0, 1))]) for vectors in (self._real, self._scored))
         if min(len(real), len(scored)) < 2:
             raise ValueError(

@@ -83,7 +83,7 @@ def train_prior(
 
 
 def augment(x_0: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """(B, 3, H, W) in [0, 1] -> the same, each mirrored half the time, with slightly other brightness and colour."""
+    """(B, 3, H, W) in [0, 1] -> the same, each mirrored half the time, its brightness and colours slightly changed."""
     count = len(x_0)
     x_0 = mirrored(x_0, generator)
     brightness = (2 * torch.rand(count, 1, 1, 1, generator=generator) - 1) * COLOUR_JITTER
