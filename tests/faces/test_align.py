@@ -79,3 +79,8 @@ def test_paste_outside_the_photo_changes_nothing_there():
     assert (photo == 100).all()
     faces.paste(photo, white, faces.FFHQ_TEMPLATE * 60 - 30)
     assert photo[0, 0, 0] == 255 and (photo[35:, 35:] == 100).all()
+
+
+def test_points_that_are_all_one_are_refused(astronaut_photo):
+    with pytest.raises(ValueError, match="must be different ones; got .*3.0"):
+        faces.align(astronaut_photo, np.full((5, 2), 3.0), 64)

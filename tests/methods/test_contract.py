@@ -224,6 +224,8 @@ def test_difface_is_the_pipeline(small):
     enlarged = method.restore(low, generator=generators(1, 2), **known)
     assert (BlockMeans(2).measure(enlarged) - low).abs().max() < 0.05
     assert method.calls("blind") == 4
+    with pytest.raises(ValueError, match="no estimator"):
+        methods.DifFace(None, None).size  # noqa: B018 (it is refused)
     with pytest.raises(ValueError, match="no estimator for inpainting"):
         method.restore(lq, mask=torch.ones(1, 1, 16, 16))
 

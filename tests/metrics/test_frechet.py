@@ -108,6 +108,9 @@ def test_what_is_no_reference_is_refused_in_a_line(sets, tmp_path):
     np.savez(tmp_path / "other.npz", mean=np.zeros(12))
     np.savez(tmp_path / "odd.npz", mu=np.zeros(12), sigma=np.zeros(12))
     np.savez(tmp_path / "small.npz", mu=np.zeros(5), sigma=np.eye(5))
+    torch.save(torch.zeros(12), tmp_path / "tensor.pth")
+    with pytest.raises(ValueError, match="must hold mean and cov; got Tensor"):
+        metric.load_reference(tmp_path / "tensor.pth")
     with pytest.raises(ValueError, match="must hold mu and sigma; got mean"):
         metric.load_reference(tmp_path / "other.npz")
     with pytest.raises(ValueError, match=r"\(d, d\); got \(12,\) and \(12,\)"):
