@@ -8,7 +8,7 @@ from torch import Tensor
 
 from difface import folders, images
 from difface.degradation import Ranges, cells, degrade, level
-from eval.datasets import noise_of
+from eval.datasets import generator_of, noise_of
 from eval.gallery import TURNS, clean_faces
 
 
@@ -53,6 +53,10 @@ class Faces:
         if self.hq is None:
             raise ValueError("this figure compares with the truth, and the faces given have none: give clean faces.")
         return self.hq
+
+    def generators(self) -> list[torch.Generator]:
+        """One for each face's sampler, with the seed of its name."""
+        return [generator_of(name) for name in self.names]
 
 
 def default_faces(count: int = 3) -> Faces:
