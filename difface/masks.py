@@ -213,6 +213,15 @@ def read_mask(file: str | os.PathLike) -> torch.Tensor:
 
     Raises:
         ImageError: no picture, or other colours than pure black and white.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> picture = Image.new("1", (64, 64))
+        >>> picture.paste(1, (0, 32, 64, 64))  # the lower half in white
+        >>> with TemporaryDirectory() as folder:
+        ...     picture.save(f"{folder}/mask.png")
+        ...     read_mask(f"{folder}/mask.png").mean((0, 1, 3))[30:34]
+        tensor([0., 0., 1., 1.])
     """
     levels = np.asarray(images.read(file))
     if not np.isin(levels, (0, 255)).all() or np.ptp(levels, axis=2).any():
@@ -235,6 +244,15 @@ def find_mask(file: str | os.PathLike) -> torch.Tensor:
 
     Raises:
         ImageError: no hole was found, or it is doubtful whether one is.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> picture = Image.new("RGB", (64, 64), "white")
+        >>> picture.paste("black", (8, 8, 16, 16))
+        >>> with TemporaryDirectory() as folder:
+        ...     picture.save(f"{folder}/picture.png")
+        ...     find_mask(f"{folder}/picture.png").sum()
+        tensor(64.)
     """
     levels = np.asarray(images.read(file)).max(axis=2)
     _check_lossless(file)
