@@ -53,14 +53,13 @@ class Contraction:
         return self.kappa[timestep] / 2 * error.double().square().flatten(1).sum(1)
 
 
-def contraction(scheduler=None) -> Contraction:
-    """`Contraction` of a scheduler, by default that of the priors here.
+def contraction() -> Contraction:
+    """`Contraction` of the noise schedule that all priors have.
 
     Example:
         >>> chain = contraction()
         >>> len(chain.factor), f"{chain.factor[0]:.5f}", f"{chain.factor[400]:.3f}", f"{chain.factor[999]:.4f}"
         (1000, '0.99995', '0.440', '0.0064')
     """
-    scheduler = scheduler or build_scheduler("ddim")
-    betas = scheduler.betas.double()
+    betas = build_scheduler("ddim").betas.double()
     return Contraction(torch.cumprod(1 - betas, dim=0))

@@ -40,7 +40,6 @@ def convert(
     *,
     image_size: int | None = None,
     head_width: int = 64,
-    dtype: torch.dtype | None = None,
 ) -> Path:
     """Turn an official checkpoint into a folder for `UNet.from_pretrained` or `FaceEstimator.from_pretrained`.
 
@@ -55,7 +54,6 @@ def convert(
         image_size: side of the images in pixels, 'unet' only. None: 8 x 2^(levels - 1), because the deepest level of
             all official priors is 8 pixels wide.
         head_width: channels per attention head, 'unet' only.
-        dtype: floating-point type to store; None keeps the checkpoint's.
 
     Returns:
         The folder.
@@ -74,12 +72,10 @@ def convert(
         )
     if head_width < 1:
         raise ValueError(f"`head_width` must be at least 1 channel per head; got {head_width}.")
-    if dtype is not None and not dtype.is_floating_point:
-        raise ValueError(f"`dtype` must be a floating-point type such as torch.float16; got {dtype}.")
     _check_folder(folder)
     state = load_state_dict(file)
     try:
-        model = _CONVERTERS[kind](state, image_size, head_width, dtype)
+        model = _CONVERTERS[kind](state, image_size, head_width)
     except ConversionError as error:
         raise ConversionError(f"{file} cannot become a {kind!r}: {error}") from None
     save_whole(model, folder)
@@ -154,7 +150,7 @@ class _Level:
     attention: bool
 
 
-def _convert_unet(state: State, image_size: int | None, head_width: int, dtype: torch.dtype | None) -> ModelMixin:
+def _convert_unet(state: State, image_size: int | None, head_width: int) -> ModelMixin:
     """A guided-diffusion state dict as a `UNet` that holds its tensors."""
     from difface.models.unet import UNet
 
@@ -174,7 +170,7 @@ def _convert_unet(state: State, image_size: int | None, head_width: int, dtype: 
     sources = {target: _unet_source(target, prefixes) for target in model.state_dict()}
     _check_keys(state, list(sources.values()))
     tensors = {target: _unet_tensor(target, source, state[source], head_width) for target, source in sources.items()}
-    return _load(model, tensors, sources, dtype)
+    return _load(model, tensors, sources)
 
 
 def _unet_levels(state: State) -> tuple[list[_Level], str]:
@@ -278,7 +274,7 @@ def _unet_tensor(target: str, source: str, tensor: Tensor, head_width: int) -> T
 # The diffused estimator: SwinIR and LaMa in their official naming -> `FaceEstimator`.
 
 
-def _convert_estimator(state: State, image_size: int | None, head_width: int, dtype: torch.dtype | None) -> ModelMixin:
+def _convert_estimator(state: State, image_size: int | None, head_width: int) -> ModelMixin:
     """A SwinIR or LaMa state dict as a `FaceEstimator` that holds its tensors."""
     from difface.models.estimator import FaceEstimator
 
@@ -294,7 +290,7 @@ def _convert_estimator(state: State, image_size: int | None, head_width: int, dt
         raise ConversionError(f"no {architecture} of these sizes can be built ({error})") from error
     sources = {target: target.removeprefix("net.") for target in model.state_dict()}
     _check_keys(state, list(sources.values()))
-    return _load(model, {target: state[source] for target, source in sources.items()}, sources, dtype)
+    return _load(model, {target: state[source] for target, source in sources.items()}, sources)
 
 
 def _swinir_arguments(state: State) -> dict[str, Any]:
@@ -350,7 +346,7 @@ def _lama_arguments(state: State) -> dict[str, Any]:
     }
 
 
-_CONVERTERS: dict[str, Callable[[State, int | None, int, torch.dtype | None], ModelMixin]] = {
+_CONVERTERS: dict[str, Callable[[State, int | None, int], ModelMixin]] = {
     "unet": _convert_unet,
     "estimator": _convert_estimator,
 }
@@ -400,14 +396,12 @@ def _refuse(missing: str | None, unexpected: str | None) -> NoReturn:
     )
 
 
-def _load(model: ModelMixin, tensors: State, sources: dict[str, str], dtype: torch.dtype | None) -> ModelMixin:
-    """Put the tensors themselves into the model, in `dtype` where one is asked for."""
+def _load(model: ModelMixin, tensors: State, sources: dict[str, str]) -> ModelMixin:
+    """Put the tensors themselves into the model."""
     for target, wanted in model.state_dict().items():
         if tensors[target].shape != wanted.shape:
             given = tuple(tensors[target].shape)
             raise ConversionError(f"{sources[target]} must have shape {tuple(wanted.shape)}; got {given}.")
-    if dtype is not None:
-        tensors = {key: value.to(dtype) if value.is_floating_point() else value for key, value in tensors.items()}
     model.load_state_dict({key: value.contiguous() for key, value in tensors.items()}, strict=True, assign=True)
     return model
 

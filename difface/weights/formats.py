@@ -168,9 +168,9 @@ def _numpy_arrays() -> list:
     return [np.ndarray, np.dtype, np.dtypes.Float32DType, np.dtypes.Float64DType, *named]
 
 
-def _first_bytes(path: Path, count: int = 64) -> bytes:
+def _first_bytes(path: Path) -> bytes:
     with path.open("rb") as file:
-        return file.read(count)
+        return file.read(64)
 
 
 def _is_torch(path: Path) -> bool:

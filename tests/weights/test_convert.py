@@ -326,15 +326,6 @@ def forward_once(folder):
     assert out.isfinite().all() and out.std() > 0
 
 
-def test_half_precision_can_be_asked_for(tmp_path):
-    state, _ = small("plain")
-    torch.save(state, tmp_path / "net.pth")
-    folder = convert(tmp_path / "net.pth", tmp_path / "out", "unet", head_width=32, dtype=torch.float16)
-    stored = load_file(folder / "diffusion_pytorch_model.safetensors")
-    assert {value.dtype for value in stored.values()} == {torch.float16}
-    assert torch.equal(stored["conv_in.weight"], state["input_blocks.0.0.weight"].half())
-
-
 @pytest.mark.parametrize(("in_channels", "out_channels"), [(3, 3), (4, 6)])
 def test_channels_in_and_out_are_read(tmp_path, in_channels, out_channels):
     state, _ = small("plain", channels=(in_channels, out_channels))
@@ -460,8 +451,6 @@ def test_options_are_checked(tmp_path):
         convert(tmp_path / "net.pth", tmp_path / "out", "estimator", image_size=256)
     with pytest.raises(ValueError, match="`head_width` must be at least 1"):
         convert(tmp_path / "net.pth", tmp_path / "out", "unet", head_width=0)
-    with pytest.raises(ValueError, match="torch.int8"):
-        convert(tmp_path / "net.pth", tmp_path / "out", "unet", dtype=torch.int8)
     with pytest.raises(WeightMissing, match="There is no file"):
         convert(tmp_path / "net.pth", tmp_path / "out", "unet")
 
