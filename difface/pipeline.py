@@ -147,6 +147,7 @@ class DifFacePipeline(DiffusionPipeline):
             ValueError, TypeError: an argument outside what is accepted; the message says which and what is.
         """
         inputs, notes = map(list, zip(*images.with_notes(image), strict=True))
+        _check_callback(callback_on_step_end)
         steps = chain(self.scheduler, self.config.begin_index, num_inference_steps, eta, constraint, official_start)
         self.check_inputs(
             inputs,
@@ -227,6 +228,7 @@ class DifFacePipeline(DiffusionPipeline):
         """
         _check_count(count)
         _check_output(output_type)
+        _check_callback(callback_on_step_end)
         steps = chain(self.scheduler, NUM_TRAIN_TIMESTEPS, num_inference_steps, eta, default_eta=1.0)
         generators = one_generator_each(generator, count)
         x_t = self._noise(None, (count, self.unet.config.in_channels, self.size, self.size), generators)
@@ -338,6 +340,8 @@ class DifFacePipeline(DiffusionPipeline):
             if not torch.is_tensor(given) or tuple(given.shape) != wanted:
                 found = tuple(given.shape) if torch.is_tensor(given) else type(given).__name__
                 raise ValueError(f"`{name}` must be a tensor {wanted}; got {found}.")
+            if not given.isfinite().all():
+                raise ValueError(f"`{name}` must hold finite numbers; got some that are not: draw it anew.")
         if step_noise is not None and not isinstance(steps.scheduler, DDIMScheduler):
             raise ValueError(f"`step_noise` needs DDIM; this pipeline has {type(steps.scheduler).__name__}.")
 
@@ -365,6 +369,11 @@ def _check_output(output_type: str, sizes: Collection[tuple[int, ...]] = ()) -> 
         raise ValueError(f"`output_type` must be 'pil', 'pt' or 'np'; got {output_type!r}.")
     if output_type != "pil" and len(sizes) > 1:
         raise ValueError(f"`output_type='{output_type}'` needs inputs of one size; got several: use 'pil'.")
+
+
+def _check_callback(callback: Any) -> None:
+    if callback is not None and not callable(callback):
+        raise TypeError(f"`callback_on_step_end` must be a function or None; got {type(callback).__name__}.")
 
 
 def _check_count(count: int) -> None:

@@ -16,6 +16,7 @@ All other pictures are left alone, bit for bit.
 
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 import torch
 from torch.nn import functional
@@ -37,15 +38,21 @@ MOST_DETAIL = 0.25
 """More is noise."""
 LEAST = 2 / 255
 """Range of levels below which there is nothing to be seen, and nothing is stretched."""
-ONE_TONE, ROUNDING, SHADE = 1 / 255, 0.4 / 255, 0.22
-"""Largest standard deviation of any channel from its function of the luminance: in a picture of normal range, what
-rounding to whole levels makes of none in a dark one, and as a part of what that function adds to grey (JPEG blurs a
-strong tone at edges). Portraits in colours have 1.4 levels or more, and 0.3, at the degradations of training."""
+ONE_TONE, ROUNDING = 1 / 255, 0.4 / 255
+"""Largest standard deviation of any channel from its function of the luminance: in a picture of normal range, and what
+rounding to whole levels makes of none in a dark one. Portraits in colours have 1.4 levels or more at the degradations of
+training."""
+SURE, LIKELY = 0.15, 0.35
+"""The same of a smoothed picture, as a part of what the function adds to grey: JPEG blurs and blocks a tone's colours, not
+their means. The second is enough below `ONE_TONE`. Portraits in colours have 0.3 or more (those before white walls, where
+1.7 levels are left), and 0.4 where less than one level is left; toned ones at quality 80 have up to 0.3."""
+SMOOTH = 16
+"""Part of the side that is the standard deviation of the Gaussian which smooths."""
 TINT = (0.02, 1 / 255)
 """A cast, the same everywhere, is no tone: that is what a coarse JPEG leaves of colours. Slopes over the luminance that
 differ from 1 by less than the first, with offsets of more than the second."""
-BINS = 32
-"""Parts of the range of luminance; a tone's function is straight in each."""
+BINS, FEW_BINS = 32, 4
+"""Parts of the range of luminance, and of a smoothed picture's; a tone's function is straight in each."""
 
 
 @dataclass(frozen=True)
@@ -148,19 +155,32 @@ def curve_of(picture: torch.Tensor, gain: float = 1.0) -> Curve | None:
         picture: (3, H, W) in [0, 1].
         gain: how much darker or more faded than a normal picture it is.
     """
-    luminance, values = to_grey(picture.double())[0].flatten().numpy(), picture.double().flatten(1).numpy()
-    around = luminance - luminance.mean()
-    if np.ptp(luminance) < LEAST:
+    if np.ptp(to_grey(picture).numpy()) < LEAST:
         return None
+    values = picture.double().permute(1, 2, 0).numpy()
+    curve, spread, _ = _fitted(values, BINS)
+    if np.abs(curve.slope - 1).max() < TINT[0] and np.ptp(curve.offset) > TINT[1] / gain:
+        return None
+    if spread < max(ONE_TONE / gain, ROUNDING):
+        return curve
+    smooth = cv2.GaussianBlur(values, (0, 0), max(picture.shape[-2:]) / SMOOTH, borderType=cv2.BORDER_REPLICATE)
+    curve, spread, tint = _fitted(smooth, FEW_BINS)
+    return curve if spread < max(SURE * tint, min(ONE_TONE / gain, LIKELY * tint)) else None
+
+
+def _fitted(picture: np.ndarray, bins: int) -> tuple[Curve, float, float]:
+    """The tone (H, W, 3) that is nearest to a picture, how far the picture is from it, and how far it is from grey."""
+    luminance, values = (
+        to_grey(torch.from_numpy(picture).permute(2, 0, 1))[0].flatten().numpy(),
+        picture.reshape(-1, 3).T,
+    )
+    around = luminance - luminance.mean()
     slope = (values * around).mean(1) / (around**2).mean()
     offset = values.mean(1) - slope * luminance.mean()
-    if np.abs(slope - 1).max() < TINT[0] and np.ptp(offset) > TINT[1] / gain:
-        return None
     more = values - offset[:, None] - slope[:, None] * luminance
-    part = ((luminance - luminance.min()) / np.ptp(luminance) * BINS).astype(int).clip(max=BINS - 1)
+    part = ((luminance - luminance.min()) / np.ptp(luminance) * bins).astype(int).clip(max=bins - 1)
     parts, part, count = np.unique(part, return_inverse=True, return_counts=True)
     means = [np.bincount(part, of) / count for of in (luminance, *more)]
     curve = Curve(offset, slope, means[0], np.stack(means[1:]))
     colours = curve(luminance)
-    spread, tint = ((values - colours).std(1).max(), (colours - luminance).std(1).max())
-    return curve if spread < max(ONE_TONE / gain, ROUNDING, SHADE * tint) else None
+    return curve, (values - colours).std(1).max(), (colours - luminance).std(1).max()

@@ -95,6 +95,9 @@ def _accepted(field: gr.components.Component, value: Any) -> str | None:
             return None if value in choices else f"one of {', '.join(map(str, choices))}"
         case gr.CheckboxGroup():
             return None if isinstance(value, list) else "a list"
+        case gr.Dataset():
+            fits = type(value) is int and 0 <= value < len(field.samples)
+            return None if fits else f"one of 0..{len(field.samples) - 1}"
         case gr.Image():
             fits = value is None or (isinstance(value, dict) and isinstance(value.get("path"), str))
             return None if fits else "an uploaded picture"

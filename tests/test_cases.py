@@ -143,6 +143,35 @@ def test_one_tone_in_the_same_tone_out(tiny, astronaut_face, dark, light):
     assert "one tone" in result.info["notes"][0][-1]
 
 
+@pytest.mark.parametrize("side", [64, 170])
+@pytest.mark.parametrize(
+    ("dark", "light"),
+    [((25, 20, 30), (245, 240, 225)), ((5, 20, 60), (230, 245, 255)), ((30, 15, 5), (240, 215, 170))],
+)
+def test_a_tone_is_seen_through_jpeg(tiny, astronaut_photo, dark, light, side):
+    """JPEG halves the resolution of colours and rounds them in blocks: a scanned print is toned nevertheless."""
+    face = astronaut_photo.crop((143, 30, 315, 202)).resize((side, side), Image.Resampling.LANCZOS)
+    file = io.BytesIO()
+    grey_in(face, dark, light).save(file, "JPEG", quality=80)
+    result = tiny(Image.open(file), 20, generator=generators(0))
+    assert "one tone" in result.info["notes"][0][-1]
+    colours, line = np.asarray(result.images[0], float) - dark, np.subtract(light, dark)
+    off = colours - (colours @ line / (line @ line))[..., None] * line
+    assert np.percentile(np.abs(off), 99) < 2
+
+
+@pytest.mark.parametrize("quality", [80, 95])
+@pytest.mark.parametrize(("light", "share"), [((255, 255, 255), 0.09), ((255, 228, 190), 0.2), ((255, 228, 190), 0.5)])
+def test_few_colours_are_no_tone(astronaut_face, light, share, quality):
+    """A print that was coloured by hand: a tone, and a share of the face's own colours on it."""
+    toned = np.asarray(grey_in(astronaut_face, (0, 0, 0), light), float)
+    colours = np.asarray(astronaut_face, float) - np.asarray(astronaut_face.convert("L"), float)[..., None]
+    file = io.BytesIO()
+    painted = Image.fromarray((toned + share * colours).clip(0, 255).round().astype(np.uint8))
+    painted.save(file, "JPEG", quality=quality, subsampling=0)
+    assert tone_of(images.to_tensors(Image.open(file))[0]).curve is None
+
+
 def test_a_grey_face_comes_back_grey_by_command(run, tmp_path, astronaut_face):
     astronaut_face.convert("L").save(tmp_path / "grey.png")
     changed(astronaut_face.convert("L").convert("RGB"), 0.15, 0).save(tmp_path / "dark.png")

@@ -348,11 +348,14 @@ def test_only_the_sde_form_draws_noise_at_every_step(small, name, draws):
         (dict(noise=torch.zeros(1, 3, 8, 8)), "`noise` must be"),
         (dict(noise=torch.zeros(1, 3, 16, 16), num_images_per_input=2), r"\(2, 3, 16, 16\); got \(1, 3, 16, 16\)"),
         (dict(noise=np.zeros((1, 3, 16, 16))), "`noise` must be a tensor .*got ndarray"),
+        (dict(noise=torch.full((1, 3, 16, 16), torch.nan)), "`noise` must hold finite numbers"),
         (dict(step_noise=torch.zeros(3, 1, 3, 16, 16)), "`step_noise` must be"),
+        (dict(step_noise=torch.full((100, 1, 3, 16, 16), torch.inf)), "`step_noise` must hold finite numbers"),
         (dict(constraint=torch.zeros(1, 1, 16, 16)), "`constraint` must be one of .*got Tensor"),
         (dict(constraint=Masked(torch.zeros(2, 1, 16, 16))), r"one per picture \(1\); got 2"),
         (dict(constraint=Masked(torch.zeros(1, 1, 16, 8))), "same shape"),
         (dict(callback_on_step_end_tensor_inputs=["latents"]), "latents"),
+        (dict(callback_on_step_end=1), "`callback_on_step_end` must be a function or None; got int"),
     ],
 )
 def test_refused_before_a_network_runs(small, arguments, says, monkeypatch):
@@ -371,11 +374,12 @@ def test_refused_before_a_network_runs(small, arguments, says, monkeypatch):
         (dict(generator=[1, 2]), "got int"),
         (dict(output_type="latent"), "'pil', 'pt' or 'np'"),
         (dict(num_inference_steps=7), "5 and 8"),
+        (dict(callback_on_step_end="progress"), "must be a function or None; got str"),
     ],
 )
 def test_samples_are_refused_before_the_network_runs(small, arguments, says, monkeypatch):
     monkeypatch.setattr(small.unet, "forward", lambda *args, **kwargs: pytest.fail("the network ran"))
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises((ValueError, TypeError), match=says):
         small.sample(**({"count": 2} | arguments))
 
 

@@ -182,3 +182,12 @@ def test_uploads_and_examples_are_taken(server, inside):
     assert chosen["path"].startswith(str(server[1] / "files"))
     answer = called(server[0], "/find_faces", [chosen, False])
     assert "No face was found" in answer or "1 face was found" in answer
+
+
+@pytest.mark.parametrize("number", [None, -1, 99, True, "0", [0]])
+def test_an_example_that_is_not_there_is_refused_in_one_line(server, number):
+    with urllib.request.urlopen(f"{server[0]}/config") as page:
+        events = json.load(page)["dependencies"]
+    example = next(event for event in events if event["api_name"] == "photo_example")
+    answer = json.loads(ran(server[0], "photo_example", example["id"], [number]))
+    assert answer["error"] == f"Examples is {number!r}; one of 0..3 is accepted: change it."
