@@ -40,12 +40,12 @@ LEAST = 2 / 255
 """Range of levels below which there is nothing to be seen, and nothing is stretched."""
 ONE_TONE, ROUNDING = 1 / 255, 0.4 / 255
 """Largest standard deviation of any channel from its function of the luminance: in a picture of normal range, and what
-rounding to whole levels makes of none in a dark one. Portraits in colours have 1.4 levels or more at the degradations of
-training."""
+rounding to whole levels makes of none in a dark one. Portraits in colours have 1.4 levels or more at the degradations
+of training."""
 SURE, LIKELY = 0.15, 0.35
-"""The same of a smoothed picture, as a part of what the function adds to grey: JPEG blurs and blocks a tone's colours, not
-their means. The second is enough below `ONE_TONE`. Portraits in colours have 0.3 or more (those before white walls, where
-1.7 levels are left), and 0.4 where less than one level is left; toned ones at quality 80 have up to 0.3."""
+"""The same of a smoothed picture, as a part of what the function adds to grey: JPEG blurs and blocks a tone's colours,
+not their means. The second is enough below `ONE_TONE`. Portraits in colours have 0.3 or more (those before white walls,
+where 1.7 levels are left), and 0.4 where less than one level is left; toned ones at quality 80 have up to 0.3."""
 SMOOTH = 16
 """Part of the side that is the standard deviation of the Gaussian which smooths."""
 TINT = (0.02, 1 / 255)
