@@ -212,7 +212,7 @@ def test_unfit_input_is_refused_in_one_line(portraits, celeba, tmp_path):
     for message, arguments, options in [
         ("the source 'nowhere' is unknown; sampled, celeba or a folder", ("nowhere", tmp_path / "a", 64), {}),
         ("`limit` must be a number of pictures from 1; got 0", (portraits, tmp_path / "a", 64), {"limit": 0}),
-        ("sizes 512, 256, 64; got 32", (portraits, tmp_path / "a", 32), {}),
+        ("sizes 512, 256, 128, 64; got 32", (portraits, tmp_path / "a", 32), {}),
         ("CelebA-Test has 512 pixels; got 64", ("celeba", tmp_path / "a", 64), {"data": celeba}),
         ("pass `data`", ("celeba", tmp_path / "a", 512), {}),
         ("holds 4 PNG files; .* first 4,000", ("celeba", tmp_path / "a", 512), {"data": portraits}),

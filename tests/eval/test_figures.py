@@ -252,6 +252,13 @@ def test_figure_11_spread(small, runner, two):
         FIGURES["11"](two, runner, answers=1)
 
 
+def test_a_figure_that_is_drawn_again_restores_nothing(runner, two):
+    _, first = FIGURES["9"](two, runner, steps=20, metrics=["PSNR"])
+    runner.make = lambda *_: pytest.fail("loaded")
+    _, again = FIGURES["9"](two, runner, steps=20, metrics=["PSNR"])
+    pd.testing.assert_frame_equal(first, again)
+
+
 class Unweighted(PSNR):
     """A metric whose weights are nowhere."""
 
