@@ -12,7 +12,7 @@ from difface import methods, profiles
 from difface.methods import LEARNED, METHODS, Method, Task
 from difface.weights import WeightMissing
 from eval.datasets import BlockMeans
-from eval.settings import MakePipeline, Restore, digest, masks_of
+from eval.settings import MakePipeline, Restore, digest, masks_of, missing
 
 MOST_CALLS = 200
 """Of the methods that run when none are named: network calls per picture."""
@@ -62,7 +62,9 @@ class Rival:
         """Why it cannot run here, in a line; None: it can."""
         try:
             _calls(self.key, self.task, self.profile)
-        except (WeightMissing, ValueError) as problem:
+        except WeightMissing as problem:
+            return missing(problem)
+        except ValueError as problem:
             return " ".join(str(problem).split())
         return None
 

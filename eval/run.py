@@ -35,11 +35,11 @@ from difface.files import whole_file
 from difface.masks import read_mask
 from difface.metrics import FID, KernelDistance, measure
 from difface.metrics.base import ImageMetric, Metric, PairMetric, SetMetric
-from difface.weights import CATALOG, WeightError, WeightMissing
+from difface.weights import WeightError, WeightMissing
 from eval.datasets import Dataset, Item, ffhq_statistics, generator_of, name_seed
 from eval.metrics import METRICS, HolePSNR
 from eval.rivals import Rival
-from eval.settings import FolderMethod, MakePipeline, Setting
+from eval.settings import FolderMethod, MakePipeline, Setting, missing
 
 PACKAGES = ("torch", "diffusers", "accelerate", "spandrel", "numpy", "opencv-python", "onnxruntime", "lpips")
 """Whose versions are written beside every result."""
@@ -290,7 +290,7 @@ class Runner:
         try:
             values = self._values(dataset, method, metric)
         except WeightMissing as problem:
-            return _write_json(path.with_suffix(".json"), {"reason": _missing(problem)})
+            return _write_json(path.with_suffix(".json"), {"reason": missing(problem)})
         except (NotApplicable, WeightError, ImportError) as problem:
             return _write_json(path.with_suffix(".json"), {"reason": " ".join(str(problem).split())})
         with whole_file(path) as temporary:
@@ -432,15 +432,6 @@ def _cpu_name() -> str:
         asked = subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True)
         return asked.stdout.strip() or platform.machine()
     return platform.processor() or platform.machine()
-
-
-def _missing(problem: WeightMissing) -> str:
-    """What to do about the file of weights that is not there, without this machine's paths."""
-    if problem.name is None:
-        return " ".join(str(problem).split())
-    weight = CATALOG[problem.name]
-    remedy = f"get it with: {weight.command}" if weight.source else "which has no public address"
-    return f"needs {problem.name}, {remedy}"
 
 
 def _versioned(scorer: Metric) -> str:

@@ -16,6 +16,7 @@ from difface.degradation import Degradation
 from difface.masks import Mask
 from difface.pipeline import DifFacePipeline
 from difface.schedulers import build_scheduler
+from difface.weights import CATALOG, WeightMissing
 from eval.datasets import BlockMeans, Grey, Known
 
 Restore = Callable[[torch.Tensor, list[torch.Generator], Sequence[Degradation | Known | None]], torch.Tensor]
@@ -252,6 +253,15 @@ def _digest(file: Path, mtime_ns: int) -> str:
         while chunk := stream.read(1 << 20):
             result.update(chunk)
     return result.hexdigest()
+
+
+def missing(problem: WeightMissing) -> str:
+    """What to do about the file of weights that is not there, without this machine's paths."""
+    if problem.name is None:
+        return " ".join(str(problem).split())
+    weight = CATALOG[problem.name]
+    remedy = f"get it with: {weight.command}" if weight.source else "which has no public address"
+    return f"needs {problem.name}, {remedy}"
 
 
 @dataclass(frozen=True)

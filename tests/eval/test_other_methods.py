@@ -64,7 +64,8 @@ def test_what_does_not_run_says_what_would_give_its_numbers(tmp_path, monkeypatc
     monkeypatch.setenv("DIFFACE_CACHE", str(tmp_path))
     rivals._calls.cache_clear()
     reasons = {row.label: row.reason for row in definitions.rows("VI", definitions.Options(rivals=("ddrm", "lama")))}
-    assert reasons["DDRM"] is None and "big-lama.pt" in reasons["LaMa"]
+    assert reasons["DDRM"] is None
+    assert reasons["LaMa"] == "needs big-lama.pt, get it with: python -m difface fetch big-lama.pt"
     assert "--methods repaint runs it here, 2,410 network calls" in reasons["RePaint"]
     assert reasons["DSI"] == "--methods dsi=DIR scores the pictures of its own code"
     with pytest.raises(WeightMissing):
