@@ -89,8 +89,8 @@ class SR3(ChainMethod[BlockMeans]):
         if found is None:
             raise weights.WeightMissing(
                 f"SR3 has no published weights for {size} pixels, and $DIFFACE_WEIGHTS and the cache have no "
-                f"folder sr3-{size}. Train it with: python -m difface train sr3 --data DIR --size {size} -o WEIGHTS/sr3-{size}, and set "
-                "DIFFACE_WEIGHTS=WEIGHTS"
+                f"folder sr3-{size}. Train it with: python -m difface train sr3 --data DIR --size {size} -o "
+                f"WEIGHTS/sr3-{size}, and set DIFFACE_WEIGHTS=WEIGHTS"
             )
         return cls(
             UNet.from_pretrained(found, torch_dtype=profiles.resolve_dtype(dtype)).to(
