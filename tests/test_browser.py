@@ -16,6 +16,8 @@ from selenium.webdriver.common.keys import Keys  # noqa: E402
 from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
+PATIENCE = 90
+"""Seconds to wait for what the page should show; a busy machine takes its time."""
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium and chromedriver are not installed")
 SWITCHES = [
@@ -71,7 +73,7 @@ def set_width(browser, width: int, height: int = 1000) -> None:
 
 def find(browser, css: str):
     """The visible element, waited for."""
-    return WebDriverWait(browser, 20).until(
+    return WebDriverWait(browser, PATIENCE).until(
         lambda b: next((element for element in b.find_elements(By.CSS_SELECTOR, css) if element.is_displayed()), None),
         css,
     )
@@ -83,8 +85,8 @@ def click(browser, css: str) -> None:
     element.click()
 
 
-def wait_for_text(browser, css: str, text: str, seconds: float = 30) -> None:
-    WebDriverWait(browser, seconds).until(
+def wait_for_text(browser, css: str, text: str) -> None:
+    WebDriverWait(browser, PATIENCE).until(
         lambda b: any(text in e.text for e in b.find_elements(By.CSS_SELECTOR, css)), text
     )
 
@@ -102,7 +104,9 @@ def severe(browser) -> list[str]:
 
 def open_tab(browser, name: str) -> None:
     xpath = f"//button[@role='tab' and normalize-space()='{name}']"
-    WebDriverWait(browser, 20).until(lambda b: any(e.is_displayed() for e in b.find_elements(By.XPATH, xpath)), name)
+    WebDriverWait(browser, PATIENCE).until(
+        lambda b: any(e.is_displayed() for e in b.find_elements(By.XPATH, xpath)), name
+    )
     next(e for e in browser.find_elements(By.XPATH, xpath) if e.is_displayed()).click()
 
 
@@ -110,7 +114,7 @@ def assert_fits_and_is_described(browser, folder: Path, name: str) -> None:
     """At both widths nothing sticks out, and every picture shown has an alternative text; a screenshot is kept."""
     for width in (1280, 390):
         set_width(browser, width)
-        WebDriverWait(browser, 5).until(
+        WebDriverWait(browser, PATIENCE).until(
             lambda b, width=width: b.execute_script("return document.documentElement.scrollWidth") <= width, name
         )
         screenshot(browser, folder / f"{name}_{width}.png")
@@ -135,7 +139,7 @@ def test_restore_an_example(browser, address, tmp_path):
     assert len(browser.find_elements(By.CSS_SELECTOR, "#result img")) == 2
     find(browser, "#seen img")
     find(browser, "#estimate img")
-    WebDriverWait(browser, 5).until(lambda b: find(b, "#download").is_enabled(), "download")
+    WebDriverWait(browser, PATIENCE).until(lambda b: find(b, "#download").is_enabled(), "download")
     before = handle(browser, "#result").location["x"]
     webdriver.ActionChains(browser).drag_and_drop_by_offset(handle(browser, "#result"), 80, 0).perform()
     assert handle(browser, "#result").location["x"] > before + 40
@@ -179,7 +183,7 @@ def test_restore_a_photo_with_several_faces(browser, address, tmp_path):
     boxes = browser.find_elements(By.CSS_SELECTOR, "#photo-faces input[type=checkbox]")
     assert len(boxes) >= 3 and any(box.is_selected() for box in boxes)
     click(browser, "#photo-large input")  # ticks those that were left out for their size, too
-    WebDriverWait(browser, 10).until(lambda b: all(box.is_selected() for box in boxes))
+    WebDriverWait(browser, PATIENCE).until(lambda b: all(box.is_selected() for box in boxes))
     boxes[0].click()
     click(browser, "#photo-restore")
     wait_for_text(browser, "#photo-summary", f"{len(boxes) - 1} faces were restored")
@@ -197,14 +201,14 @@ def test_fill_in_what_is_painted_and_what_a_mask_hides(browser, address, tmp_pat
     assert canvas.get_attribute("aria-label") == "Paint here"
     find(browser, "#inpaint-face img")
     click(browser, "#inpaint-kind input[value=half]")
-    WebDriverWait(browser, 10).until(
+    WebDriverWait(browser, PATIENCE).until(
         lambda b: b.find_element(By.CSS_SELECTOR, "#inpaint-kind input[value=half]").is_selected()
     )
     time.sleep(2)  # the canvas draws without a sign that it has ended
     stroke = webdriver.ActionChains(browser).move_to_element_with_offset(canvas, -60, -60).click_and_hold()
     stroke.move_by_offset(60, 10).move_by_offset(20, 10).release().perform()
     click(browser, "button#inpaint")
-    wait_for_text(browser, "#inpaint-summary", "of the face was missing", 90)
+    wait_for_text(browser, "#inpaint-summary", "of the face was missing")
     share = int(find(browser, "#inpaint-summary").text.split("%")[0])
     assert 51 <= share <= 70  # half, and the stroke
     assert len(browser.find_elements(By.CSS_SELECTOR, "#inpaint-result img")) == 2
