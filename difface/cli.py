@@ -294,11 +294,11 @@ def restore(
     sampling.check(profile, method, scale)
     if only_list:
         return _list_faces(inputs, recursive, taking, profile)
-    results, answers = _restored_files(inputs, recursive, output, samples, seed, kind, save_estimates)
+    answers = _restored_files(inputs, recursive, output, samples, seed, kind, save_estimates, profile)
     if method is not None:
         rival = _load_rival(method, scale, profile, device, dtype, steps)
-        return _restore_by(rival, results, answers, profile, seed, scale=scale)
-    _Restoring(taking, sampling, results, answers, profile, seed, device, dtype).run()
+        return _restore_by(rival, answers, scale=scale)
+    _Restoring(taking, sampling, answers).run(device, dtype)
 
 
 def _numbers(text: str | None) -> tuple[int, ...]:
@@ -315,21 +315,26 @@ def _numbers(text: str | None) -> tuple[int, ...]:
 
 
 def _restored_files(
-    inputs: list[Path], recursive: bool, output: Path | None, samples: int, seed: int, kind: str, save_estimates: bool
-) -> tuple[_Results, tuple[str, ...]]:
-    """Where the results of `restore` go, and how the file names of a picture's answers end. What has to be refused is
-    refused here, before networks are loaded."""
+    inputs: list[Path],
+    recursive: bool,
+    output: Path | None,
+    samples: int,
+    seed: int,
+    kind: str,
+    save_estimates: bool,
+    profile: str,
+) -> "_Answers":
+    """What `restore` writes. What has to be refused is refused here, before networks are loaded."""
     from difface import folders, metadata
 
     if kind not in metadata.FORMATS:
         raise ValueError(f"--format is '{kind}'; {' and '.join(metadata.FORMATS)} are accepted: choose one.")
     if output is None:
         raise ValueError("there is no folder for the results; -o DIR is accepted: add it, or --list to see faces only.")
-    answers = _endings(samples, kind)
+    endings = _endings(samples, kind)
     found = folders.search(inputs, recursive, output)
-    results = _Results(found, output, (*answers, f"_estimate.{kind}") if save_estimates else answers)
-    _checked(seed, samples)
-    return results, answers
+    results = _Results(found, output, (*endings, f"_estimate.{kind}") if save_estimates else endings)
+    return _Answers(results, endings, profile, _checked(seed, samples))
 
 
 def _load_rival(method: str, scale: int | None, profile: str, device: str, dtype: str, steps: int | None) -> "Method":
@@ -468,20 +473,16 @@ class _Restoring:
 
     taking: _Taking
     sampling: _Sampling
-    results: _Results
-    answers: tuple[str, ...]
-    profile: str
-    seed: int
-    device: str
-    dtype: str
+    answers: "_Answers"
 
-    def run(self) -> None:
+    def run(self, device: str, dtype: str) -> None:
         """Load the networks and restore all pictures."""
         from difface import profiles
 
-        estimator = profiles.restoring_estimator(self.profile, self.sampling.estimator)
-        pipeline = profiles.load(self.profile, estimator, self.sampling.sampler, self.device, self.dtype)
-        pipeline.set_begin_index(self.sampling.start_of(self.profile))
+        profile = self.answers.profile
+        estimator = profiles.restoring_estimator(profile, self.sampling.estimator)
+        pipeline = profiles.load(profile, estimator, self.sampling.sampler, device, dtype)
+        pipeline.set_begin_index(self.sampling.start_of(profile))
         made = {"estimator": estimator, "sampler": self.sampling.sampler}
 
         def work(group: list[Path], read: list) -> None:
@@ -494,49 +495,40 @@ class _Restoring:
                 if route.faces is not None:
                     self._photo(pipeline, made, file, picture, route.faces)
 
-        batch = max(1, BATCH // len(self.answers))
-        _each([*self.results.places], work, batch, lambda file: self.taking.read(file, pipeline.size))
+        batch = max(1, BATCH // len(self.answers.endings))
+        _each(self.answers.files, work, batch, lambda file: self.taking.read(file, pipeline.size))
 
     def _photo(self, pipeline: "DifFacePipeline", made: dict, file: Path, photo: "Image", found: list) -> None:
-        from difface import images, metadata
+        from difface import metadata
         from difface.faces.photo import restore_photo
 
-        for k, answer in enumerate(self.answers, self.seed):
-            picture, info = restore_photo(
-                pipeline,
-                photo,
-                found,
-                seed=k,
-                num_inference_steps=self.sampling.steps,
-                eta=self.sampling.eta,
-                scale=self.taking.upscale,
-                large=self.taking.large,
-            )
+        steps, eta = self.sampling.steps, self.sampling.eta
+        draw = partial(restore_photo, pipeline, photo, found, num_inference_steps=steps, eta=eta)
+        for k in range(len(self.answers.endings)):
+            seed = self.answers.seed + k
+            picture, info = draw(seed=seed, scale=self.taking.upscale, large=self.taking.large)
             for note in info["notes"]:
                 typer.echo(f"note: {file}: {note}", err=True)
             comment = metadata.RESTORED if info["faces"] else metadata.UNTOUCHED
-            text = metadata.restored_text(info | made, self.profile, k, comment)
-            images.write(picture, self.results.of(file, answer), text, photo)
+            self.answers.write(k, picture, info | made, file, photo, comment)
 
     def _faces(self, pipeline: "DifFacePipeline", made: dict, files: list[Path], pictures: list) -> None:
-        from difface import images, metadata
+        from difface import images
 
-        samples = len(self.answers)
-        generators = [generator for _ in files for generator in _seeds(self.seed, samples)]
+        samples = len(self.answers.endings)
+        generators = [generator for _ in files for generator in self.answers.generators()]
         steps, eta = self.sampling.steps, self.sampling.eta
         result = pipeline(pictures, steps, eta, generators, num_images_per_input=samples)
-        named = [
-            (file, picture, answer) for file, picture in zip(files, pictures, strict=True) for answer in self.answers
-        ]
-        for k, ((file, picture, answer), restored) in enumerate(zip(named, result.images, strict=True)):
-            text = metadata.restored_text(result.info_of(k) | made, self.profile, self.seed + k % samples)
-            images.write(restored, self.results.of(file, answer), text, picture)
+        for j, restored in enumerate(result.images):
+            of, k = divmod(j, samples)
+            self.answers.write(k, restored, result.info_of(j) | made, files[of], pictures[of])
         for file, notes in zip(files, result.info["notes"], strict=True):
             _say(file, notes)
         if self.taking.save_estimates:
             assert result.estimates is not None, "a call makes them"
             for file, estimate in zip(files, result.estimates, strict=True):
-                images.write(estimate, self.results.of(file, f"_estimate.{self.answers[0].rpartition('.')[2]}"))
+                kind = self.answers.endings[0].rpartition(".")[2]
+                images.write(estimate, self.answers.results.of(file, f"_estimate.{kind}"))
 
 
 @app.command()
@@ -569,45 +561,55 @@ def inpaint(
     dtype: Dtype = "auto",
 ) -> None:
     """Fill the missing parts of aligned faces; known pixels stay the picture's own bytes."""
-    import torch
-
-    from difface import folders, profiles
-    from difface.chain import chain
-    from difface.constraints import Masked, Rule
-    from difface.inpaint import ETA, START, fill
+    from difface import folders
+    from difface.inpaint import ETA, START
     from difface.methods import load
-    from difface.schedulers import build_scheduler
 
     if method is not None:
         ours = {"--start": start, "--eta": eta, "--gamma": gamma}
         _refuse_ours(method, {"--rule": rule != "step"} | {option: value is not None for option, value in ours.items()})
-    start, eta = START if start is None else start, ETA if eta is None else eta
-    found = folders.search(inputs)
-    answers = _endings(samples)
-    results = _Results(found, output, answers, _mask_files(mask))
-    _seeds(seed, samples)  # refused, if they must be, before anything is loaded
+    endings = _endings(samples)
+    results = _Results(folders.search(inputs), output, endings, _mask_files(mask))
+    answers, composite = _Answers(results, endings, profile, _checked(seed, samples)), not no_composite
     if method is not None:
         find_mask = _mask_source(mask)
         rival = load(method, "inpainting", profile, device, dtype, steps)
-        return _restore_by(rival, results, answers, profile, seed, find_mask, composite=not no_composite)
-    pull = cast(Rule, rule)  # what is none is refused by `Masked`, here
-    chain(build_scheduler("ddim"), start, steps, eta, Masked(torch.zeros(1, 1, 8, 8), pull, gamma))
+        return _restore_by(rival, answers, find_mask, composite=composite)
+    start, eta = START if start is None else start, ETA if eta is None else eta
+    _fill_all(answers, mask, rule, gamma, start, device, dtype, num_inference_steps=steps, eta=eta, composite=composite)
+
+
+def _fill_all(
+    answers: "_Answers", mask: str, rule: str, gamma: float | None, start: int, device: str, dtype: str, **settings
+) -> None:
+    """The work of `inpaint` by DifFace; `settings` of `difface.inpaint.fill`."""
+    import torch
+
+    from difface import profiles
+    from difface.chain import chain
+    from difface.constraints import Masked, Rule
+    from difface.inpaint import fill
+    from difface.schedulers import build_scheduler
+
+    pull = partial(Masked, rule=cast(Rule, rule), gamma=gamma)  # which refuses what is no rule
+    steps, eta = settings["num_inference_steps"], settings["eta"]
+    chain(build_scheduler("ddim"), start, steps, eta, pull(torch.zeros(1, 1, 8, 8)))
     find_mask = _mask_source(mask)
-    pipeline = profiles.load(profile, profiles.inpainting_estimator(profile), "ddim", device, dtype)
+    estimator = profiles.inpainting_estimator(answers.profile)
+    pipeline = profiles.load(answers.profile, estimator, "ddim", device, dtype)
     pipeline.set_begin_index(start)
-    filled = partial(fill, pipeline, num_inference_steps=steps, eta=eta, composite=not no_composite)
 
     def work(group: list[Path], pictures: list) -> None:
         (file,), (picture,) = group, pictures
-        constraint = Masked(find_mask(file), pull, gamma)
+        constraint = pull(find_mask(file))
 
         def draw(generators: list) -> tuple[Any, dict]:
-            result = filled(picture, constraint, generators)
+            result = fill(pipeline, picture, constraint, generators, **settings)
             return result.images, result.info
 
-        _say(file, _write_answers(results, answers, profile, seed, file, picture, draw)["notes"])
+        _say(file, answers.draw(file, picture, draw)["notes"])
 
-    _each(found.files, work)
+    _each(answers.files, work)
 
 
 def _refuse_ours(method: str, given: dict[str, bool]) -> None:
@@ -617,15 +619,7 @@ def _refuse_ours(method: str, given: dict[str, bool]) -> None:
             raise ValueError(f"--method {method} has settings of its own; got {option}: leave it out.")
 
 
-def _restore_by(
-    method: "Method",
-    results: _Results,
-    answers: tuple[str, ...],
-    profile: str,
-    seed: int,
-    find_mask: Callable | None = None,
-    **known,
-) -> None:
+def _restore_by(method: "Method", answers: "_Answers", find_mask: Callable | None = None, **known) -> None:
     """Restore the pictures by another method, one after the other; `known` as for `restore_pictures`."""
     from difface.methods.pictures import restore_pictures
 
@@ -637,9 +631,9 @@ def _restore_by(
             restored = restore_pictures(method, [picture], generators, len(generators), mask=mask, **known)
             return restored, {"method": method.name}
 
-        _write_answers(results, answers, profile, seed, file, picture, draw)
+        answers.draw(file, picture, draw)
 
-    _each([*results.places], work)
+    _each(answers.files, work)
 
 
 def _endings(samples: int, kind: str = "png") -> tuple[str, ...]:
@@ -647,25 +641,56 @@ def _endings(samples: int, kind: str = "png") -> tuple[str, ...]:
     return tuple(f"_s{k + 1}.{kind}" for k in range(samples)) if samples > 1 else (f".{kind}",)
 
 
-def _write_answers(
-    results: _Results, answers: tuple[str, ...], profile: str, seed: int, file: Path, picture: "Image", draw: Callable
-) -> dict:
-    """Draw the answers to a picture, at most `BATCH` at once, and write them.
+@dataclass(frozen=True)
+class _Answers:
+    """The answers of a command to each picture.
 
-    Args:
-        draw: takes generators and returns as many pictures, and what their metadata say.
-
-    Returns:
-        The latter.
+    Attributes:
+        results: where they go.
+        endings: of their files' names.
+        profile: whose networks make them.
+        seed: of the first; each has one more than the last.
     """
-    from difface import images, metadata
 
-    for first in range(0, len(answers), BATCH):
-        drawn, info = draw(_seeds(seed, len(answers))[first : first + BATCH])
-        for k, answer in enumerate(drawn, first):
-            text = metadata.restored_text(info, profile, seed + k)
-            images.write(answer, results.of(file, answers[k]), text, picture)
-    return info
+    results: _Results
+    endings: tuple[str, ...]
+    profile: str
+    seed: int
+
+    @property
+    def files(self) -> list[Path]:
+        """The pictures."""
+        return list(self.results.places)
+
+    def generators(self) -> list:
+        """One for each answer."""
+        return _seeds(self.seed, len(self.endings))
+
+    def write(
+        self, k: int, answer: "Image", info: dict, file: Path, picture: "Image", comment: str | None = None
+    ) -> None:
+        """Write an answer to a picture and its file, with what its metadata say; `comment` says how it was made."""
+        from difface import images, metadata
+
+        text = metadata.restored_text(info, self.profile, self.seed + k, comment or metadata.RESTORED)
+        images.write(answer, self.results.of(file, self.endings[k]), text, picture)
+
+    def draw(self, file: Path, picture: "Image", draw: Callable) -> dict:
+        """Draw the answers to a picture, at most `BATCH` at once, and write them.
+
+        Args:
+            file, picture: what is answered.
+            draw: takes generators and returns as many pictures, and what their metadata say.
+
+        Returns:
+            The latter.
+        """
+        generators = self.generators()
+        for first in range(0, len(generators), BATCH):
+            drawn, info = draw(generators[first : first + BATCH])
+            for k, answer in enumerate(drawn, first):
+                self.write(k, answer, info, file, picture)
+        return info
 
 
 def _mask_files(given: str) -> list[Path]:

@@ -90,22 +90,26 @@ FigureFaces = Annotated[
     Path | None, typer.Option(help="Folder of aligned clean faces; samples and the astronaut else.")
 ]
 FigureInputs = Annotated[Path | None, typer.Option(help="Folder of degraded faces, paired with the others by name.")]
+FigureFolder = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for PDF, PNG and CSV.")]
+FigureLimit = Annotated[int, typer.Option(min=2, help="At most so many faces.")]
+FigureSteps = Annotated[int | None, typer.Option(help="Of the whole DDIM chain; the paper's is 250.")]
+FigureReference = Annotated[Path | None, typer.Option(help="Real faces for Frechet distances (7a, 7b).")]
 
 
 @app.command()
 def figure(
     number: Annotated[str, typer.Argument(metavar="N", help="3 to 15 or 17; 7a, 7b, and 7 for both.")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for PDF, PNG and CSV.")],
+    output: FigureFolder,
     profile: cli.ProfileName = "tiny",
-    data: FigureFaces = None,
-    lq: FigureInputs = None,
-    limit: Annotated[int, typer.Option(min=2, help="At most so many faces.")] = 3,
-    steps: Annotated[int | None, typer.Option(help="Of the whole DDIM chain; the paper's is 250.")] = None,
     methods: Annotated[
         list[str], typer.Option(help="NAME=DIR: another method's pictures (7b, 9, 10, 12, 14, 15).")
     ] = [],  # noqa: B006
-    reference: Annotated[Path | None, typer.Option(help="Real faces for Frechet distances (7a, 7b).")] = None,
     metrics: Annotated[list[str], typer.Option(help="LPIPS, FID-G, ... instead of the default; repeatable.")] = [],  # noqa: B006
+    reference: FigureReference = None,
+    data: FigureFaces = None,
+    lq: FigureInputs = None,
+    limit: FigureLimit = 3,
+    steps: FigureSteps = None,
 ) -> None:
     """Draw a figure of the paper, with the table behind it."""
     from eval.figures.draw import draw
@@ -123,7 +127,7 @@ def levels(
     ],
     data: FigureFaces = None,
     profile: cli.ProfileName = "tiny",
-    limit: Annotated[int, typer.Option(min=2, help="At most so many faces.")] = 3,
+    limit: FigureLimit = 3,
 ) -> None:
     """Write the inputs of figure 7b, for another method to answer: `figure 7b --methods NAME=DIR` adds its line."""
     from eval.figures import write_levels
@@ -135,13 +139,13 @@ def levels(
 
 @app.command()
 def figures(
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for PDF, PNG and CSV.")],
+    output: FigureFolder,
     profile: cli.ProfileName = "tiny",
     data: FigureFaces = None,
     lq: FigureInputs = None,
-    limit: Annotated[int, typer.Option(min=2, help="At most so many faces.")] = 3,
-    steps: Annotated[int | None, typer.Option(help="Of the whole DDIM chain; the paper's is 250.")] = None,
-    reference: Annotated[Path | None, typer.Option(help="Real faces for Frechet distances (7a, 7b).")] = None,
+    limit: FigureLimit = 3,
+    steps: FigureSteps = None,
+    reference: FigureReference = None,
 ) -> None:
     """Draw all figures in one go."""
     from eval.figures.draw import draw
@@ -197,8 +201,8 @@ def constraints(
     train: TrainFaces,
     work: Work,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the report.")],
-    profile: cli.ProfileName = "tiny",
     steps: Annotated[int, typer.Option(help="Of the whole DDIM chain.")] = 100,
+    profile: cli.ProfileName = "tiny",
     limit: Limit = None,
     dtype: cli.Dtype = "auto",
 ) -> None:

@@ -64,7 +64,7 @@ def answerer(profile: str) -> Callable:
     def answers(face: str | None, aligned: bool, count: int, start: int, seed: int) -> Iterator[tuple]:
         """Several answers to one face, and where they differ."""
         with shared.one_line():
-            picture, seed = shared.read(face), shared.whole(seed, "seed", 0, shared.MAX_SEED)
+            picture, seed = shared.read(face), shared.seed_of(seed)
             yield None, widgets.under_way("Loading the networks"), None
             size = shared.pipeline_for(profile).size
             crop, note = shared.aligned_face(picture, aligned, size)

@@ -188,7 +188,7 @@ def masker(size: int) -> Callable:
         if kind is None:
             return gr.skip()
         with shared.one_line():
-            picture, seed = shared.read(face), shared.whole(mask_seed, "seed of the mask", 0, shared.MAX_SEED)
+            picture, seed = shared.read(face), shared.seed_of(mask_seed, "seed of the mask")
             crop, _ = shared.aligned_face(picture, aligned, size, has_holes=True)
             if kind == "auto":
                 return _sheet(crop, _holes(face, crop is picture))
@@ -311,7 +311,7 @@ def inpainter(profile: str) -> Callable:
     ) -> Iterator[tuple]:
         """Fill the missing parts of a face, and show how it comes about."""
         with shared.one_line():
-            picture, seed = shared.read(face), shared.whole(seed, "seed", 0, shared.MAX_SEED)
+            picture, seed = shared.read(face), shared.seed_of(seed)
             crop, note = shared.aligned_face(picture, aligned, profiles.profile(profile).size, has_holes=True)
             constraint = Masked(_painted(painted, *crop.size), rule, _gamma(gamma))
             estimator = profiles.inpainting_estimator(profile)

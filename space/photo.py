@@ -160,7 +160,7 @@ def photo_restorer(profile: str) -> Callable:
     ) -> Iterator[tuple]:
         """Restore the faces of a photo."""
         with shared.one_line():
-            picture, seed = shared.read(photo), shared.whole(seed, "seed", 0, shared.MAX_SEED)
+            picture, seed = shared.read(photo), shared.seed_of(seed)
             if found and not numbers:
                 raise ValueError(NOTHING_CHOSEN)
             yield None, widgets.under_way("Finding the faces"), None

@@ -108,7 +108,7 @@ def restorer(profile: str) -> Callable:
     ) -> Iterator[tuple]:
         """Restore one face, and show how it comes about."""
         with shared.one_line():
-            picture, seed = shared.read(face), shared.whole(seed, "seed", 0, shared.MAX_SEED)
+            picture, seed = shared.read(face), shared.seed_of(seed)
             yield None, None, None, widgets.under_way("Loading the networks"), None
             count = steps if scheduler == "ddim" else calls
             pipeline = shared.pipeline_for(profile, estimator, scheduler, start)

@@ -166,6 +166,11 @@ def whole(value: float | None, name: str, low: int, high: int) -> int:
     return int(value)
 
 
+def seed_of(value: float | None, name: str = "seed") -> int:
+    """A seed from its field; errors as of `whole`."""
+    return whole(value, name, 0, MAX_SEED)
+
+
 def generators(seed: int, count: int = 1) -> list[torch.Generator]:
     """Answer k has seed + k."""
     return [torch.Generator().manual_seed(seed + k) for k in range(count)]

@@ -1,7 +1,7 @@
 """The tab that degrades a clean face by Eq. 17 and restores it, with scores: error contraction at work."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import gradio as gr
 import torch
@@ -91,25 +91,16 @@ def _sliders(ranges: Ranges) -> list[gr.Slider]:
 def worsener(size: int) -> Callable:
     """The function behind the sliders."""
 
-    def worsen(
-        face: str | None,
-        aligned: bool,
-        scale: float,
-        sigma_1: float,
-        sigma_2: float,
-        angle: float,
-        noise: float,
-        quality: int,
-        seed: int,
-    ) -> Image.Image | None:
+    def worsen(face, aligned, scale, sigma_1, sigma_2, angle, noise, quality, seed) -> Image.Image | None:
         """Degrade a clean face."""
+        settings = (scale, sigma_1, sigma_2, angle, noise, quality)
         if not face:
             return None
-        if None in (scale, sigma_1, sigma_2, angle, noise, quality, seed):  # while another number is typed
+        if None in (*settings, seed):  # while another number is typed
             return gr.skip()
         with shared.one_line():
             truth, _ = _truth(face, aligned, size)
-            return shared.enlarged(_worse(truth, scale, sigma_1, sigma_2, angle, noise, quality, seed))
+            return shared.enlarged(_worse(truth, settings, shared.seed_of(seed)))
 
     return worsen
 
@@ -118,34 +109,24 @@ def worse_restorer(profile: str) -> Callable:
     """The function behind the button."""
 
     @shared.on_gpu
-    def restore_worse(
-        face: str | None,
-        aligned: bool,
-        scale: float,
-        sigma_1: float,
-        sigma_2: float,
-        angle: float,
-        noise: float,
-        quality: int,
-        seed: int,
-        start: int,
-    ) -> Iterator[tuple]:
+    def restore_worse(face, aligned, scale, sigma_1, sigma_2, angle, noise, quality, seed, start) -> Iterator[tuple]:
         """Degrade a clean face, restore it, and score what came of it."""
         with shared.one_line():
             truth, note = _truth(face, aligned, profiles.profile(profile).size)
-            lq = _worse(truth, scale, sigma_1, sigma_2, angle, noise, quality, seed)
+            seed = shared.seed_of(seed)
+            lq = _worse(truth, (scale, sigma_1, sigma_2, angle, noise, quality), seed)
             yield [], None, widgets.under_way("Loading the networks")
 
             def attempt(report: Callable, device: str) -> DifFaceOutput:
                 pipeline = shared.pipeline_for(profile, start=start, device=device)
                 follow = running.follower(report, FAST_CALLS)
-                return pipeline(lq, generator=shared.generators(int(seed)), output_type="pt", **follow)
+                return pipeline(lq, generator=shared.generators(seed), output_type="pt", **follow)
 
             run = running.run_of(attempt)
             yield from run.steps(lambda step: ([], None, widgets.under_way("Drawing the details", step)))
             output, notes = run.result()
             compared = dict(zip(PICTURES, [truth, lq, output.estimates[0], output.images[0]], strict=True))
-            files = _files(compared, output.info, profile, int(seed), invented=_is_invented(face))
+            files = _files(compared, output.info, profile, seed, invented=_is_invented(face))
             scores = [[name, *_scores(image, truth)] for name, image in compared.items() if name != "Truth"]
             text = widgets.note(note, *notes, _contracted(truth, output))
             yield files, scores, text
@@ -160,7 +141,7 @@ def inventor(profile: str) -> Callable:
     def invent(seed: int) -> str:
         """A face that nobody has: a sample of the prior."""
         with shared.one_line():
-            seed = shared.whole(seed, "seed", 0, shared.MAX_SEED)
+            seed = shared.seed_of(seed)
 
             def attempt(device: str, _: int) -> DifFaceOutput:
                 pipeline = shared.pipeline_for(profile, device=device)
@@ -213,26 +194,18 @@ def _truth(face: str | None, aligned: bool, size: int) -> tuple[torch.Tensor, st
     return images.fit_square(images.to_tensors(crop)[0], size), note
 
 
-def _worse(
-    truth: torch.Tensor,
-    scale: float,
-    sigma_1: float,
-    sigma_2: float,
-    angle: float,
-    noise: float,
-    quality: int,
-    seed: int,
-) -> torch.Tensor:
-    """y of Eq. 17; the angle in degrees.
+def _worse(truth: torch.Tensor, settings: Sequence[float | None], seed: int) -> torch.Tensor:
+    """y of Eq. 17, by the sliders' values in their order; the angle in degrees.
 
     Raises:
-        ValueError: a parameter is missing, or there is no such seed.
+        ValueError: one is missing or not accepted.
     """
-    for name, value in zip(SETTINGS, (scale, sigma_1, sigma_2, angle, noise, quality), strict=True):
+    for name, value in zip(SETTINGS, settings, strict=True):
         if value is None:
             raise ValueError(f"{name} is empty; a number is accepted: type one.")
+    scale, sigma_1, sigma_2, angle, noise, quality = settings
     degradation = Degradation(scale, sigma_1, sigma_2, math.radians(angle), noise, int(quality))
-    return degrade(truth, degradation, noise_generator(shared.whole(seed, "seed", 0, shared.MAX_SEED)))
+    return degrade(truth, degradation, noise_generator(seed))
 
 
 def _scores(image: torch.Tensor, truth: torch.Tensor) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """What the tests share: where data is, small networks and a face that anybody may use."""
 
+import json
 import os
 import signal
 import socket
@@ -12,9 +13,11 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from skimage.data import astronaut
 
-from difface import DifFacePipeline, FaceEstimator, UNet, build_scheduler, profiles
+from difface import DifFacePipeline, FaceEstimator, UNet, build_scheduler, cli, images, profiles
+from difface.weights.convert import convert
 from eval import gallery
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -68,6 +71,24 @@ def astronaut_face() -> Image.Image:
     return gallery.astronaut_face()
 
 
+@pytest.fixture
+def face(tmp_path, astronaut_face) -> Path:
+    """The same as a file."""
+    images.write(astronaut_face, tmp_path / "face.png")
+    return tmp_path / "face.png"
+
+
+@pytest.fixture
+def run(capsys):
+    """Run a command of `difface`; its exit status and its lines on stderr that report errors."""
+
+    def call(*arguments) -> tuple[int, list[str]]:
+        status = cli.main([str(argument) for argument in arguments])
+        return status, [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
+
+    return call
+
+
 def small_unet(**changes) -> UNet:
     """A random network of two levels, 16 x 16 pixels, with weights from a fixed seed."""
     arguments = dict(
@@ -82,6 +103,23 @@ def small_unet(**changes) -> UNet:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return UNet(**(arguments | changes)).eval()
+
+
+def official_unet(parity: Path, folder: Path, overrides: dict[str, torch.Tensor] = {}) -> UNet:  # noqa: B006 (read only)
+    """The small network that the official code was run on, converted to diffusers: 32 x 32 pixels, learned variance.
+
+    Args:
+        parity: the folder of the fixtures.
+        folder: for the files.
+        overrides: tensors, "sd." before their names, that stand in the place of its own.
+    """
+    state = load_file(parity / "unet_small.safetensors") | overrides
+    official = {name.removeprefix("sd."): tensor for name, tensor in state.items() if name.startswith("sd.")}
+    save_file(official, folder / "official.safetensors")
+    given = json.loads((parity / "unet_small.json").read_text())
+    size, width = given["image_size"], given["num_head_channels"]
+    convert(folder / "official.safetensors", folder / "out", "unet", image_size=size, head_width=width)
+    return UNet.from_pretrained(folder / "out").eval()
 
 
 @pytest.fixture

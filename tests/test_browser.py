@@ -110,8 +110,16 @@ def open_tab(browser, name: str) -> None:
     next(e for e in browser.find_elements(By.XPATH, xpath) if e.is_displayed()).click()
 
 
+def open_page(browser, address: str, tab: str) -> None:
+    set_width(browser, 1280)
+    browser.get(address)
+    open_tab(browser, tab)
+
+
 def assert_fits_and_is_described(browser, folder: Path, name: str) -> None:
-    """At both widths nothing sticks out, and every picture shown has an alternative text; a screenshot is kept."""
+    """At both widths nothing sticks out, every picture shown has an alternative text, and the console has no error; a
+    screenshot is kept.
+    """
     for width in (1280, 390):
         set_width(browser, width)
         WebDriverWait(browser, PATIENCE).until(
@@ -121,6 +129,7 @@ def assert_fits_and_is_described(browser, folder: Path, name: str) -> None:
         shown = [image for image in browser.find_elements(By.TAG_NAME, "img") if image.is_displayed()]
         assert all(image.get_attribute("alt") for image in shown)
     set_width(browser, 1280)
+    assert severe(browser) == []
 
 
 def handle(browser, css: str):
@@ -144,7 +153,6 @@ def test_restore_an_example(browser, address, tmp_path):
     webdriver.ActionChains(browser).drag_and_drop_by_offset(handle(browser, "#result"), 80, 0).perform()
     assert handle(browser, "#result").location["x"] > before + 40
     assert_fits_and_is_described(browser, tmp_path, "restore")
-    assert severe(browser) == []
 
 
 def test_the_main_path_by_keyboard_alone(browser, address):
@@ -174,9 +182,7 @@ def test_the_main_path_by_keyboard_alone(browser, address):
 
 
 def test_restore_a_photo_with_several_faces(browser, address, tmp_path):
-    set_width(browser, 1280)
-    browser.get(address)
-    open_tab(browser, "Whole photo")
+    open_page(browser, address, "Whole photo")
     find(browser, "#photo-examples button img")
     browser.find_elements(By.CSS_SELECTOR, "#photo-examples button img")[-1].click()  # the wall of six
     wait_for_text(browser, "#photo-summary", "faces were found")
@@ -189,13 +195,10 @@ def test_restore_a_photo_with_several_faces(browser, address, tmp_path):
     wait_for_text(browser, "#photo-summary", f"{len(boxes) - 1} faces were restored")
     assert len(browser.find_elements(By.CSS_SELECTOR, "#photo-result img")) == 2
     assert_fits_and_is_described(browser, tmp_path, "photo")
-    assert severe(browser) == []
 
 
 def test_fill_in_what_is_painted_and_what_a_mask_hides(browser, address, tmp_path):
-    set_width(browser, 1280)
-    browser.get(address)
-    open_tab(browser, "Inpaint")
+    open_page(browser, address, "Inpaint")
     click(browser, "#inpaint-face-examples button img")
     canvas = find(browser, "#inpaint-canvas canvas")
     assert canvas.get_attribute("aria-label") == "Paint here"
@@ -214,13 +217,10 @@ def test_fill_in_what_is_painted_and_what_a_mask_hides(browser, address, tmp_pat
     assert len(browser.find_elements(By.CSS_SELECTOR, "#inpaint-result img")) == 2
     find(browser, "#inpaint-estimate img")
     assert_fits_and_is_described(browser, tmp_path, "inpaint")
-    assert severe(browser) == []
 
 
 def test_several_answers_and_the_certainty_map(browser, address, tmp_path):
-    set_width(browser, 1280)
-    browser.get(address)
-    open_tab(browser, "Several answers")
+    open_page(browser, address, "Several answers")
     click(browser, "#answers-face-examples button img")
     find(browser, "#answers-face img")
     click(browser, "#answer")
@@ -229,26 +229,20 @@ def test_several_answers_and_the_certainty_map(browser, address, tmp_path):
     assert len(browser.find_elements(By.CSS_SELECTOR, "#map img")) == 2
     assert len(browser.find_elements(By.CSS_SELECTOR, "#answers .thumbnail-item img")) == 4
     assert_fits_and_is_described(browser, tmp_path, "answers")
-    assert severe(browser) == []
 
 
 def test_make_a_face_worse_and_restore_it(browser, address, tmp_path):
-    set_width(browser, 1280)
-    browser.get(address)
-    open_tab(browser, "Make it worse")
+    open_page(browser, address, "Make it worse")
     click(browser, "#astronaut")
     find(browser, "#worse img")
     click(browser, "#restore-worse")
     wait_for_text(browser, "#worse-summary", "shrinks that to")
     assert len(browser.find_elements(By.CSS_SELECTOR, "#worse-answers .thumbnail-item img")) == 4
     assert_fits_and_is_described(browser, tmp_path, "worse")
-    assert severe(browser) == []
 
 
 def test_a_figure_a_table_and_how_it_works(browser, address, tmp_path):
-    set_width(browser, 1280)
-    browser.get(address)
-    open_tab(browser, "The paper")
+    open_page(browser, address, "The paper")
     wait_for_text(browser, "#table", "Table I:")
     click(browser, "#draw")
     find(browser, "#figure img")
@@ -256,14 +250,11 @@ def test_a_figure_a_table_and_how_it_works(browser, address, tmp_path):
     open_tab(browser, "How it works")
     wait_for_text(browser, "#curve", "of the estimate's error is left")
     assert_fits_and_is_described(browser, tmp_path, "about")
-    assert severe(browser) == []
 
 
 def test_a_picture_without_faces_is_offered_as_one_face(browser, address, tmp_path):
     Image.new("RGB", (300, 200), "grey").save(tmp_path / "wall.png")
-    set_width(browser, 1280)
-    browser.get(address)
-    open_tab(browser, "Whole photo")
+    open_page(browser, address, "Whole photo")
     find(browser, "#photo-restore")
     browser.find_element(By.CSS_SELECTOR, "#photo input[type=file]").send_keys(str(tmp_path / "wall.png"))
     wait_for_text(browser, "#photo-summary", "No face was found")

@@ -10,26 +10,9 @@ from conftest import small_unet
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from difface import cli, faces, images, profiles
+from difface import cli, faces, profiles
 
 pytestmark = pytest.mark.usefixtures("astronaut_face")
-
-
-@pytest.fixture
-def run(capsys):
-    """Run a command; its exit status and its lines on stderr."""
-
-    def call(*arguments) -> tuple[int, list[str]]:
-        status = cli.main([str(argument) for argument in arguments])
-        return status, [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
-
-    return call
-
-
-@pytest.fixture
-def face(tmp_path, astronaut_face):
-    images.write(astronaut_face, tmp_path / "face.png")
-    return tmp_path / "face.png"
 
 
 def test_restore_writes_one_picture_per_input_and_the_same_bytes_for_the_same_seed(run, face, tmp_path):

@@ -3,26 +3,22 @@
 import json
 import socket
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from difface import cli, masks, profiles
+from difface import masks, profiles
 
 FEW = ("--steps", "10", "--device", "cpu")
 
 
 @pytest.fixture
-def run(capsys):
-    """Run the command with the embedded models; its exit status and its lines on stderr."""
-
-    def call(*arguments) -> tuple[int, list[str]]:
-        status = cli.main(["inpaint", *map(str, arguments)])
-        return status, [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
-
-    return call
+def run(run):
+    """Run this command."""
+    return partial(run, "inpaint")
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ import json
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from conftest import official_unet
+from safetensors.torch import load_file
 
 from difface import DifFacePipeline, FaceEstimator, Masked, build_scheduler
 from difface.models.unet import UNet
-from difface.weights.convert import convert
 
 
 class Given(FaceEstimator):
@@ -24,20 +24,7 @@ class Given(FaceEstimator):
 
 @pytest.fixture(scope="module")
 def unet(parity, tmp_path_factory) -> UNet:
-    fixture = load_file(parity / "unet_small.safetensors")
-    folder = tmp_path_factory.mktemp("unet")
-    save_file(
-        {k.removeprefix("sd."): v for k, v in fixture.items() if k.startswith("sd.")}, folder / "official.safetensors"
-    )
-    arguments = json.loads((parity / "unet_small.json").read_text())
-    convert(
-        folder / "official.safetensors",
-        folder / "out",
-        "unet",
-        image_size=arguments["image_size"],
-        head_width=arguments["num_head_channels"],
-    )
-    return UNet.from_pretrained(folder / "out")
+    return official_unet(parity, tmp_path_factory.mktemp("unet"))
 
 
 def pipeline(unet: UNet, x0_hat: torch.Tensor) -> DifFacePipeline:

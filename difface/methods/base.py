@@ -14,7 +14,7 @@ from difface.methods.chain import Chain, drawn, recorded
 from difface.models.unet import UNet
 from difface.operators import BlockMeans, KnownPixels, Operator
 from difface.pipeline import Generators, one_generator_each
-from difface.schedulers import ancestral
+from difface.schedulers import ancestral, respaced
 
 Task = Literal["inpainting", "super-resolution", "blind"]
 Callback = Callable[["Method", int, int, dict], Any]
@@ -161,7 +161,12 @@ class ChainMethod(Method, Generic[Known]):
     Args:
         unet: the prior, with three output channels (eps; the variance of an ancestral step is then the smaller of
             DDPM's two, beta_i (1 - abar_{i-1}) / (1 - abar_i)) or with six (eps, v).
+
+    Attributes:
+        steps: of the grid.
     """
+
+    steps: int
 
     def __init__(self, unet: UNet):
         self.unet = unet
@@ -178,9 +183,14 @@ class ChainMethod(Method, Generic[Known]):
     def set_progress_bar_config(self, **config) -> None:
         self._progress_bar_config = config
 
-    @abstractmethod
+    @staticmethod
+    def grid(steps: int) -> list[int]:
+        """The timesteps of so many steps, largest first: those of the official DDPM, where a method has no others."""
+        return respaced(steps)
+
     def timesteps(self, task: Task) -> list[int]:
-        """The grid, largest first."""
+        """The grid for a task, largest first."""
+        return self.grid(self.steps)
 
     def scheduler(self, task: Task) -> DDPMScheduler:
         """The chain's noise schedule and the grid on it."""

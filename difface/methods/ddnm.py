@@ -43,6 +43,7 @@ class DDNM(ChainMethod[Operator]):
 
     name = "DDNM"
     tasks = ("inpainting", "super-resolution")
+    grid = staticmethod(every)
 
     def __init__(
         self,
@@ -57,9 +58,6 @@ class DDNM(ChainMethod[Operator]):
         super().__init__(unet)
         self.steps, self.eta, self.sigma_y, self.simplified = steps, eta, sigma_y, simplified
         self.times = jumps(len(every(steps)), travel_length, travel_repeat)
-
-    def timesteps(self, task: Task) -> list[int]:
-        return every(self.steps)
 
     def calls(self, task: Task) -> int:
         return sum(there < here for here, there in pairwise(self.times))

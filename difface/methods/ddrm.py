@@ -4,7 +4,7 @@ from math import sqrt
 
 import torch
 
-from difface.methods.base import ChainMethod, Task
+from difface.methods.base import ChainMethod
 from difface.methods.chain import Chain
 from difface.models.unet import UNet
 from difface.operators import Operator
@@ -39,13 +39,11 @@ class DDRM(ChainMethod[Operator]):
 
     name = "DDRM"
     tasks = ("inpainting", "super-resolution")
+    grid = staticmethod(every)
 
     def __init__(self, unet: UNet, steps: int = 20, eta: float = 0.85, eta_b: float = 1.0, sigma_y: float = 0.0):
         super().__init__(unet)
         self.steps, self.eta, self.eta_b, self.sigma_y = steps, eta, eta_b, sigma_y
-
-    def timesteps(self, task: Task) -> list[int]:
-        return every(self.steps)
 
     def _sample(self, chain: Chain, y: torch.Tensor, known: Operator) -> torch.Tensor:
         y = known.spread(y)

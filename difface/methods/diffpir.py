@@ -68,11 +68,11 @@ class DiffPIR(ChainMethod[KnownPixels | BlockMeans]):
         super().__init__(unet)
         if down not in ("blur", "cubic", "mean"):
             raise ValueError(f"`down` must be 'blur', 'cubic' or 'mean'; got {down!r}.")
-        self.steps, self.zeta, self.noise_level = steps, zeta, noise_level
+        self.count, self.zeta, self.noise_level = steps, zeta, noise_level
         self.lam, self.down, self.kernel = lam, down, kernel
 
     def timesteps(self, task: Task) -> list[int]:
-        steps = (20 if task == "inpainting" else 100) if self.steps is None else self.steps
+        steps = (20 if task == "inpainting" else 100) if self.count is None else self.count
         respaced(steps)  # refuses what is no number of steps
         last = NUM_TRAIN_TIMESTEPS - 1
         grid = [last - int(sqrt(k * NUM_TRAIN_TIMESTEPS**2 / (steps - 1))) for k in range(steps)]

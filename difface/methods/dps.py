@@ -6,12 +6,11 @@ from typing import Literal
 
 import torch
 
-from difface.methods.base import ChainMethod, Task
+from difface.methods.base import ChainMethod
 from difface.methods.chain import Chain
 from difface.methods.resizer import shrink
 from difface.models.unet import UNet
 from difface.operators import BlockMeans, KnownPixels
-from difface.schedulers import respaced
 
 
 class DPS(ChainMethod[KnownPixels | BlockMeans]):
@@ -47,9 +46,6 @@ class DPS(ChainMethod[KnownPixels | BlockMeans]):
         if down not in ("cubic", "mean"):
             raise ValueError(f"`down` must be 'cubic' or 'mean'; got {down!r}.")
         self.steps, self.step_size, self.noise_sigma, self.down = steps, step_size, noise_sigma, down
-
-    def timesteps(self, task: Task) -> list[int]:
-        return respaced(self.steps)
 
     def _sample(self, chain: Chain, y: torch.Tensor, known: KnownPixels | BlockMeans) -> torch.Tensor:
         measure: Callable[[torch.Tensor], torch.Tensor] = known.measure

@@ -56,9 +56,6 @@ class DR2(ChainMethod[None]):
         if not 0 <= tau <= self.omega < steps:
             raise ValueError(f"0 <= tau <= omega < steps must hold; got {tau}, {self.omega} and {steps}.")
 
-    def timesteps(self, task: Task) -> list[int]:
-        return respaced(self.steps)
-
     def calls(self, task: Task) -> int:
         return self.omega - self.tau + 1
 

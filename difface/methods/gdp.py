@@ -2,11 +2,10 @@
 
 import torch
 
-from difface.methods.base import ChainMethod, Task
+from difface.methods.base import ChainMethod
 from difface.methods.chain import Chain
 from difface.models.unet import UNet
 from difface.operators import KnownPixels, Operator
-from difface.schedulers import respaced
 
 
 class GDP(ChainMethod[Operator]):
@@ -28,9 +27,6 @@ class GDP(ChainMethod[Operator]):
     def __init__(self, unet: UNet, steps: int = 1000, guidance_scale: float | None = None):
         super().__init__(unet)
         self.steps, self.guidance_scale = steps, guidance_scale
-
-    def timesteps(self, task: Task) -> list[int]:
-        return respaced(self.steps)
 
     def _sample(self, chain: Chain, y: torch.Tensor, known: Operator) -> torch.Tensor:
         y, x = known.spread(y), chain.noise()

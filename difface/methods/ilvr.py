@@ -2,12 +2,11 @@
 
 import torch
 
-from difface.methods.base import ChainMethod, Task, check_divides_side
+from difface.methods.base import ChainMethod, check_divides_side
 from difface.methods.chain import Chain
 from difface.methods.resizer import enlarge, low_pass
 from difface.models.unet import UNet
 from difface.operators import BlockMeans
-from difface.schedulers import respaced
 
 
 class ILVR(ChainMethod[BlockMeans | None]):
@@ -32,9 +31,6 @@ class ILVR(ChainMethod[BlockMeans | None]):
         super().__init__(unet)
         self.steps, self.range_t = steps, range_t
         self.down_n = check_divides_side(unet, "down_n", unet.config.sample_size // 8 if down_n is None else down_n)
-
-    def timesteps(self, task: Task) -> list[int]:
-        return respaced(self.steps)
 
     def _sample(self, chain: Chain, y: torch.Tensor, known: BlockMeans | None) -> torch.Tensor:
         n = self.down_n if known is None else known.scale

@@ -4,7 +4,7 @@ from math import sqrt
 
 import torch
 
-from difface.methods.base import ChainMethod, Task
+from difface.methods.base import ChainMethod
 from difface.methods.chain import Chain
 from difface.models.unet import UNet
 from difface.operators import KnownPixels, Operator
@@ -34,6 +34,7 @@ class PiGDM(ChainMethod[Operator]):
 
     name = "PiGDM"
     tasks = ("inpainting", "super-resolution")
+    grid = staticmethod(every)
 
     def __init__(
         self,
@@ -47,9 +48,6 @@ class PiGDM(ChainMethod[Operator]):
         super().__init__(unet)
         self.steps, self.eta, self.weight = steps, eta, weight
         self.adaptive, self.keep_known = adaptive, keep_known
-
-    def timesteps(self, task: Task) -> list[int]:
-        return every(self.steps)
 
     def _sample(self, chain: Chain, y: torch.Tensor, known: Operator) -> torch.Tensor:
         y = known.spread(y)

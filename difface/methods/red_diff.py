@@ -4,7 +4,7 @@ from math import sqrt
 
 import torch
 
-from difface.methods.base import ChainMethod, Task
+from difface.methods.base import ChainMethod
 from difface.methods.chain import Chain
 from difface.models.unet import UNet
 from difface.operators import Operator
@@ -31,13 +31,11 @@ class REDDiff(ChainMethod[Operator]):
 
     name = "RED-diff"
     tasks = ("inpainting", "super-resolution")
+    grid = staticmethod(every)
 
     def __init__(self, unet: UNet, steps: int = 100, learning_rate: float = 0.1, weight: float = 0.25):
         super().__init__(unet)
         self.steps, self.learning_rate, self.weight = steps, learning_rate, weight
-
-    def timesteps(self, task: Task) -> list[int]:
-        return every(self.steps)
 
     def _sample(self, chain: Chain, y: torch.Tensor, known: Operator) -> torch.Tensor:
         mu = known.spread(y).requires_grad_()

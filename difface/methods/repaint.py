@@ -37,9 +37,6 @@ class RePaint(ChainMethod[KnownPixels]):
         self.steps = steps
         self.times = jumps(len(respaced(steps)), jump_length, jump_n_sample)
 
-    def timesteps(self, task: Task) -> list[int]:
-        return respaced(self.steps)
-
     def calls(self, task: Task) -> int:
         return sum(there < here for here, there in pairwise(self.times))
 

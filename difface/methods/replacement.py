@@ -2,11 +2,10 @@
 
 import torch
 
-from difface.methods.base import ChainMethod, Task
+from difface.methods.base import ChainMethod
 from difface.methods.chain import Chain
 from difface.models.unet import UNet
 from difface.operators import KnownPixels
-from difface.schedulers import respaced
 
 
 class Replacement(ChainMethod[KnownPixels]):
@@ -27,9 +26,6 @@ class Replacement(ChainMethod[KnownPixels]):
     def __init__(self, unet: UNet, steps: int = 1000):
         super().__init__(unet)
         self.steps = steps
-
-    def timesteps(self, task: Task) -> list[int]:
-        return respaced(self.steps)
 
     def _sample(self, chain: Chain, y: torch.Tensor, known: KnownPixels) -> torch.Tensor:
         x = chain.noise()

@@ -30,40 +30,6 @@ def _scorer(name: str, weights: str, device: torch.device) -> Scorer:
     return create_metric(name, device=device, pretrained_model_path=str(find(weights)))
 
 
-def niqe(images: torch.Tensor) -> torch.Tensor:
-    """NIQE (Mittal et al., 2013) by pyiqa's `niqe`.
-
-    Args:
-        images: (B, 3, H, W) in [0, 1], sides from 96, which is the side of its blocks.
-
-    Returns:
-        (B,), from 0, the lower the better.
-
-    Raises:
-        ValueError: the images are smaller.
-        ImportError: pyiqa is not installed.
-        difface.weights.WeightMissing: its parameters are not there.
-    """
-    return _measured("niqe", NIQE_PARAMETERS, images, NIQE_SIDE)
-
-
-def nrqm(images: torch.Tensor) -> torch.Tensor:
-    """NRQM (Ma et al., 2017) by pyiqa's `nrqm`; some 90 seconds per image of 512 pixels on one CPU core.
-
-    Args:
-        images: (B, 3, H, W) in [0, 1], sides from 64.
-
-    Returns:
-        (B,), about 0 to 10, the higher the better.
-
-    Raises:
-        ValueError: the images are smaller.
-        ImportError: pyiqa is not installed.
-        difface.weights.WeightMissing: its random forest is not there.
-    """
-    return _measured("nrqm", NRQM_FOREST, images, NRQM_SIDE)
-
-
 def _measured(name: str, weights: str, images: torch.Tensor, smallest: int) -> torch.Tensor:
     """(B, 3, H, W) -> (B,); pyiqa gives a batch of one no dimension."""
     if images.ndim != 4 or min(images.shape[-2:]) < smallest:
@@ -74,32 +40,38 @@ def _measured(name: str, weights: str, images: torch.Tensor, smallest: int) -> t
     return _scorer(name, weights, images.device)(images.clamp(0, 1)).reshape(-1)
 
 
-class NIQE(ImageMetric):
-    """`niqe` of each image, averaged."""
+class _OfPyiqa(ImageMetric):
+    """A metric of pyiqa's name, of each image, averaged."""
+
+    family = "PI"
+
+    def score(self, restored: torch.Tensor) -> torch.Tensor:
+        """(B, 3, H, W) in [0, 1] -> (B,).
+
+        Raises:
+            ValueError: the images are smaller than `smallest`.
+            ImportError: pyiqa is not installed.
+            difface.weights.WeightMissing: its parameters are not there.
+        """
+        return _measured(self.name.lower(), self.needs[0], restored, self.smallest)
+
+
+class NIQE(_OfPyiqa):
+    """NIQE (Mittal et al., 2013), from 0; sides from 96, which is the side of its blocks."""
 
     name = "NIQE"
-    family = "PI"
     higher_is_better = False
     needs = (NIQE_PARAMETERS,)
     smallest = NIQE_SIDE
 
-    def score(self, restored: torch.Tensor) -> torch.Tensor:
-        """(B,)."""
-        return niqe(restored)
 
-
-class NRQM(ImageMetric):
-    """`nrqm` of each image, averaged."""
+class NRQM(_OfPyiqa):
+    """NRQM (Ma et al., 2017), about 0 to 10; some 90 seconds per image of 512 pixels on one CPU core."""
 
     name = "NRQM"
-    family = "PI"
     higher_is_better = True
     needs = (NRQM_FOREST,)
     smallest = NRQM_SIDE
-
-    def score(self, restored: torch.Tensor) -> torch.Tensor:
-        """(B,)."""
-        return nrqm(restored)
 
 
 class PI(ImageMetric):
@@ -109,7 +81,7 @@ class PI(ImageMetric):
     side and takes Y of YCbCr. The formula is linear: where a table has both, its PI is that of the two means.
 
     Args:
-        niqe, nrqm: scorers, (B, 3, H, W) in [0, 1] -> (B,).
+        niqe, nrqm: scorers, (B, 3, H, W) in [0, 1] -> (B,); None for theirs.
     """
 
     name = "PI"
@@ -118,9 +90,9 @@ class PI(ImageMetric):
     smallest = max(NIQE_SIDE, NRQM_SIDE)
     parts = ("NIQE", "NRQM")
 
-    def __init__(self, niqe: Scorer = niqe, nrqm: Scorer = nrqm):
+    def __init__(self, niqe: Scorer | None = None, nrqm: Scorer | None = None):
         super().__init__()
-        self.niqe, self.nrqm = niqe, nrqm
+        self.niqe, self.nrqm = niqe or NIQE().score, nrqm or NRQM().score
 
     def score(self, restored: torch.Tensor) -> torch.Tensor:
         """(B,)."""

@@ -1,4 +1,4 @@
-"""The paper's figures 3 to 15 and 17: each a function of faces and a runner that returns the picture and its table."""
+"""The paper's figures 3 to 15 and 17: each takes faces, a runner and options, and returns the picture and its table."""
 
 from eval.figures.answers import figure_11, figure_17
 from eval.figures.comparison import figure_9, figure_10

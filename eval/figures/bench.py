@@ -2,8 +2,8 @@
 
 import hashlib
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +16,7 @@ from difface.degradation import Degradation
 from difface.masks import Mask
 from eval.datasets import Dataset, Item, Known
 from eval.figures.faces import Faces
-from eval.figures.scores import reason
+from eval.figures.scores import PAIRS, known, reason
 from eval.run import WHOLE_SET, Method, Runner
 from eval.settings import FolderMethod, Setting
 
@@ -46,26 +46,52 @@ def ours(profile: str, estimator: str | None = None, begin_index: int | None = N
     return Setting(profile, estimator or next(iter(chosen.estimators), None), begin_index, **options)
 
 
-def folder_methods(others: dict[str, Path] | None, kind: str | None = None) -> dict[str, FolderMethod]:
-    """Name -> the folder of another method's answers, of one kind where there are several."""
-    return {name: FolderMethod(name, Path(folder)).within(kind) for name, folder in (others or {}).items()}
-
-
 @dataclass(frozen=True)
 class Bench:
-    """The faces of a figure as a data set of a runner.
+    """The faces of a figure as a data set of a runner, and how they are restored and scored.
 
     Attributes:
         faces: inputs, and truth where there is one.
-        runner: makes and keeps pictures and scores.
+        runner: makes and keeps pictures and scores, and has the reference of distances between sets; without one, that
+            is the truth.
+        profile, estimator: whose networks; None is the profile's first estimator.
+        begin_index: N; None for the profile's.
+        steps: length of the DDIM grid; the paper's is 250.
+        others: a name -> folder of another method's answers, NAME.png for each face.
+        metrics: for the table, and the plots; one that cannot be had is n/a.
         made_by: what made each input, where it is known; none: blind restoration.
         notes: metric -> why it has no number, filled as it is asked for.
+
+    Raises:
+        ValueError: an unknown metric.
     """
 
     faces: Faces
     runner: Runner
+    profile: str = "tiny"
+    estimator: str | None = None
+    begin_index: int | None = None
+    steps: int = 50
+    others: Mapping[str, Path] | None = None
+    metrics: Sequence[str] = PAIRS
     made_by: Sequence[Degradation | Known] = ()
     notes: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        known(self.metrics)
+
+    def first(self, count: int) -> "Bench":
+        """The same with the first faces only."""
+        return replace(self, faces=self.faces.first(count))
+
+    def ours(self, **options) -> Setting:
+        """DifFace as it is asked for; `options` of `Setting`."""
+        return ours(self.profile, self.estimator, self.begin_index, steps=self.steps, **options)
+
+    def folders(self, kind: str | None = None) -> dict[str, Method]:
+        """Name -> the folder of another method's answers, of one kind where there are several."""
+        given = (self.others or {}).items()
+        return {name: FolderMethod(name, Path(folder)).within(kind) for name, folder in given}
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -98,23 +124,26 @@ class Bench:
         """Of every face the answer before it is rounded to 8 bits, (B, 3, H, H)."""
         return self.runner.unrounded(self.dataset, setting, len(self.faces.names))
 
-    def each(self, method: Method, metrics: Sequence[str]) -> list[dict[str, float]]:
+    def each(self, method: Method) -> list[dict[str, float]]:
         """Of every face metric -> score; NaN where there is none."""
-        found = self._scores(method, metrics)
-        return [{name: found[name].get(face, math.nan) for name in metrics} for face in self.faces.names]
+        found = self._scores(method)
+        return [{name: found[name].get(face, math.nan) for name in self.metrics} for face in self.faces.names]
 
-    def whole(self, method: Method, metrics: Sequence[str]) -> dict[str, float]:
+    def scored(self, method: Method) -> Iterator[tuple[str, Tensor, dict[str, float]]]:
+        """Of every face its name, the answer, and metric -> score."""
+        return zip(self.faces.names, self.pictures(method), self.each(method), strict=True)
+
+    def whole(self, method: Method) -> dict[str, float]:
         """Metric -> the mean over the faces, or the distance of the set; NaN where there is none."""
-        found = self._scores(method, metrics)
         return {
-            name: values.get(WHOLE_SET, sum(values.values()) / len(values)) if (values := found[name]) else math.nan
-            for name in metrics
+            name: values.get(WHOLE_SET, sum(values.values()) / len(values)) if values else math.nan
+            for name, values in self._scores(method).items()
         }
 
-    def _scores(self, method: Method, metrics: Sequence[str]) -> dict[str, dict[str, float]]:
-        self.runner.evaluate(self.dataset, [method], list(metrics))
+    def _scores(self, method: Method) -> dict[str, dict[str, float]]:
+        self.runner.evaluate(self.dataset, [method], list(self.metrics))
         found = {}
-        for name in metrics:
+        for name in self.metrics:
             scores = self.runner.scores(self.dataset, method, name)
             if scores.reason:
                 self.notes[name] = reason(scores.reason)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pandas as pd
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -11,25 +12,19 @@ from difface import profiles
 from difface.contraction import contraction
 from difface.weights import WeightMissing
 from eval.datasets import generator_of
-from eval.figures.bench import Bench, ours, temporary_runner
+from eval.figures.bench import Bench
 from eval.figures.faces import Faces
+from eval.figures.options import figure
 from eval.figures.scores import reason
 from eval.figures.sheet import Sheet
-from eval.figures.style import BLUE, GREY, VERMILION, note, panels, styled
-from eval.run import Runner
-from eval.settings import Setting
+from eval.figures.style import BLUE, GREY, VERMILION, note, panels
 
 
-@styled
-def figure_4(
-    faces: Faces, runner: Runner | None = None, profile: str = "tiny", *, estimator: str | None = None
-) -> tuple[Figure, pd.DataFrame]:
+@figure("estimator")
+def figure_4(bench: Bench) -> tuple[Figure, pd.DataFrame]:
     """sqrt(abar_t) (Eq. 13), kappa_t and the KL divergence (Eq. 12) over the training chain.
 
-    Args:
-        faces: with truth for the KL's error e = x_0 - f(y); without, or without the weights of f, its panel says so.
-        runner: keeps pictures and scores; None: they are kept as long as the process lasts.
-        profile, estimator: whose f.
+    Without a truth for the KL's error e = x_0 - f(y), or without the weights of f, its panel says so.
 
     Returns:
         Three plots; and for each t in 0..T-1: `alphas_cumprod`, `factor`, `kappa`, and over the faces `kl_mean`,
@@ -47,13 +42,7 @@ def figure_4(
     middle.set(title=r"(b) signal to noise", ylabel=r"$\kappa_t=\bar\alpha_t/(1-\bar\alpha_t)$")
     right.set(title=r"(c) divergence of $p(x_t|y)$ and $q(x_t|x_0)$", ylabel="KL (nats)")
     try:
-        squared = (
-            _errors(Bench(faces, runner or temporary_runner()), ours(profile, estimator))
-            .double()
-            .square()
-            .flatten(1)
-            .sum(1)
-        )
+        squared = _errors(bench).double().square().flatten(1).sum(1)
     except (WeightMissing, ValueError) as error:
         table[["kl_mean", "kl_min", "kl_max"]] = float("nan")
         note(right, reason(error))
@@ -63,73 +52,57 @@ def figure_4(
         right.semilogy(t, table.kl_mean, color=VERMILION, label=f"mean of {len(squared)} faces")
         right.fill_between(t, table.kl_min, table.kl_max, color=VERMILION, alpha=0.25, linewidth=0, label="range")
         right.legend(loc="upper right")
-    begin_index = profiles.profile(profile).begin_index
-    for axes in figure.axes:
-        if axes.axison:
-            axes.set(xlabel="timestep $t$", xlim=(0, len(t)))
-            axes.axvline(begin_index, color=GREY, linewidth=0.8, linestyle="--")
-            axes.annotate(
-                f"$N$ = {begin_index}",
-                (begin_index, 0.03),
-                (3, 0),
-                ("data", "axes fraction"),
-                "offset points",
-                fontsize=7,
-            )
+    for axes in [axes for axes in figure.axes if axes.axison]:
+        axes.set(xlabel="timestep $t$", xlim=(0, len(t)))
+        _mark(axes, profiles.profile(bench.profile).begin_index)
     return figure, table
 
 
-@styled
-def figure_5(
-    faces: Faces,
-    runner: Runner | None = None,
-    profile: str = "tiny",
-    *,
-    estimator: str | None = None,
-    begin_index: int | None = None,
-    steps: int = 50,
-    shown: int = 2,
-) -> tuple[Figure, pd.DataFrame]:
+def _mark(axes: Axes, begin_index: int) -> None:
+    """A line at N."""
+    axes.axvline(begin_index, color=GREY, linewidth=0.8, linestyle="--")
+    place = {"xy": (begin_index, 0.03), "xytext": (3, 0), "xycoords": ("data", "axes fraction")}
+    axes.annotate(f"$N$ = {begin_index}", **place, textcoords="offset points", fontsize=7)
+
+
+@figure("estimator", "begin_index", "steps")
+def figure_5(bench: Bench, *, shown: int = 2) -> tuple[Figure, pd.DataFrame]:
     """The direct mapping y -> x_0 beside the contracted path y -> x_N -> x_0: the estimate's error before and after.
 
     Errors are of images in [-1, 1]; in the maps their absolute value, averaged over the colours, on one scale.
 
     Args:
-        faces: with truth.
-        runner: keeps pictures and scores; None: they are kept as long as the process lasts.
-        profile, estimator: whose networks.
-        begin_index: N; None for the profile's.
-        steps: length of the DDIM grid; the paper's is 250.
         shown: faces with pictures, two rows each; norms are given for all.
 
     Returns:
         The sheet with bars of the norms; and for each face: `N`, `timestep` t of x_N, `error` = ||e||, `factor` =
         sqrt(abar_t), `contracted` = sqrt(abar_t) ||e|| and `kl` in nats (Eq. 12).
+
+    Raises:
+        ValueError: faces without truth.
     """
-    setting, bench = ours(profile, estimator, begin_index, steps=steps), Bench(faces, runner or temporary_runner())
+    setting = bench.ours()
     timestep = setting.chain().noise_timestep
-    error, quantities = _errors(bench, setting), contraction()
+    error, quantities = _errors(bench), contraction()
     norms = error.double().flatten(1).norm(dim=1)
     table = pd.DataFrame(
-        {"face": faces.names, "N": setting.begin_index, "timestep": timestep, "error": norms}
+        {"face": bench.faces.names, "N": setting.begin_index, "timestep": timestep, "error": norms}
         | {"factor": quantities.factor[timestep].item(), "contracted": quantities.factor[timestep] * norms}
         | {"kl": quantities.kl(error, timestep)}
     )
-    seen = faces.first(shown)
-    answer = Bench(seen, bench.runner).pictures(setting)
-    figure = _paths(seen, error, answer, table, faces.size)
-    return figure, table
+    seen = bench.first(shown)
+    return _paths(seen.faces, error, seen.pictures(setting), table), table
 
 
-def _errors(bench: Bench, setting: Setting) -> Tensor:
+def _errors(bench: Bench) -> Tensor:
     """e = x_0 - f(y) in [-1, 1], (B, 3, H, H)."""
-    return 2 * (bench.faces.truth() - bench.unrounded(replace(setting, begin_index=None)))
+    return 2 * (bench.faces.truth() - bench.unrounded(replace(bench.ours(), begin_index=None)))
 
 
-def _paths(faces: Faces, error: Tensor, answer: Tensor, table: pd.DataFrame, size: int) -> Figure:
+def _paths(faces: Faces, error: Tensor, answer: Tensor, table: pd.DataFrame) -> Figure:
     """Rows (a) and (b) for each face, and the norms of all below."""
     truth, factor, count = faces.truth(), table.factor[0], len(faces.names)
-    sheet = Sheet(2 * count, 5, size, block=2, right=0.5, below=0.6 + 0.26 * min(len(table), 8))
+    sheet = Sheet(2 * count, 5, faces.size, block=2, right=0.5, below=0.6 + 0.26 * min(len(table), 8))
     maps = error[:count].abs().mean(1)
     largest = maps.max().item()
     noise = torch.stack(

@@ -6,25 +6,22 @@ from collections.abc import Sequence
 from eval.metrics import METRICS
 
 CURVES = ("PSNR", "ID angle", "FD-prior")
-"""Shown by default in curves, those of them that exist: fidelity, identity, realism."""
+"""Shown by default in curves: fidelity, identity, realism."""
 PAIRS = ("PSNR", "SSIM", "ID angle")
 """In the tables of comparison sheets by default: those that a single face has."""
 
 _UNITS = {"PSNR": "dB", "ID angle": "degrees", "IDS": "degrees", "IDS-r50": "degrees", "LMD": "px"}
 
 
-def known(names: Sequence[str] | None, default: Sequence[str]) -> list[str]:
-    """The names asked for, or those of the default that exist.
+def known(names: Sequence[str]) -> None:
+    """Refuse what is no metric.
 
     Raises:
         ValueError: an unknown name.
     """
-    if names is None:
-        return [name for name in default if name in METRICS]
     for name in names:
         if name not in METRICS:
             raise ValueError(f"the metric '{name}' is unknown; {', '.join(METRICS)} are accepted: choose of these.")
-    return list(names)
 
 
 def axis_label(name: str) -> str:

@@ -1,6 +1,5 @@
 """Fig. 7b: how scores fall as the downsampling of Eq. 17 grows, over the ten levels of s of the test grid."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
@@ -13,64 +12,44 @@ from rich.progress import track
 
 from difface import images
 from difface.degradation import Degradation, Ranges, degrade, grid
-from eval.figures.bench import Bench, ours, temporary_runner
+from eval.figures.bench import Bench
 from eval.figures.faces import Faces, noises
-from eval.figures.scores import CURVES, axis_label, known
-from eval.figures.style import LINES, note, panels, styled
-from eval.run import Runner
+from eval.figures.options import figure
+from eval.figures.scores import CURVES, axis_label
+from eval.figures.style import LINES, note, panels
 from eval.settings import FolderMethod
 
 
-@styled
-def figure_7b(
-    faces: Faces,
-    runner: Runner | None = None,
-    profile: str = "tiny",
-    *,
-    estimator: str | None = None,
-    begin_index: int | None = None,
-    steps: int = 50,
-    metrics: Sequence[str] | None = None,
-    others: Mapping[str, Path] | None = None,
-) -> tuple[Figure, pd.DataFrame]:
+@figure("estimator", "begin_index", "steps", "others", "metrics", metrics=(*CURVES, "LPIPS"))
+def figure_7b(bench: Bench) -> tuple[Figure, pd.DataFrame]:
     """Scores over s: DifFace, f(y) alone, and other methods.
 
-    Args:
-        faces: with truth; its own inputs are not used, they are made here (`levels`).
-        runner: keeps pictures and scores, and has the reference of distances between sets; None: they last as long as
-            the process, and it is the truth.
-        profile, estimator: whose networks.
-        begin_index: N; None for the profile's.
-        steps: length of the DDIM grid; the paper's is 250.
-        metrics: None for `scores.CURVES` and LPIPS; one that cannot be had leaves a panel that says so.
-        others: a line's name -> folder of another method's answers to the inputs that `write_levels` writes, laid out
-            in the same way; a level whose folder is not there leaves a gap.
+    The faces need a truth; their own inputs are not used, they are made here (`levels`). A folder of another method's
+    answers is laid out as `write_levels` writes the inputs; a level that is not there leaves a gap. A metric that
+    cannot be had leaves a panel that says so.
 
     Returns:
         The plots; and for each s and method the number of `faces` and the scores.
 
     Raises:
-        ValueError: a folder of answers without a level, or a level without a face, before anything is restored.
+        ValueError: faces without truth, a folder of answers without a level, or a level without a face, before anything
+            is restored.
     """
-    names, runner = known(metrics, (*CURVES, "LPIPS")), runner or temporary_runner()
-    faces.truth()
-    setting = ours(profile, estimator, begin_index, steps=steps)
+    setting, rows = bench.ours(), []
     setting.chain()  # refused, if it must be, before anything is restored
     methods = {f"DifFace, $N$ = {setting.begin_index}": setting, "$f(y)$ alone": replace(setting, begin_index=None)}
-    given = {name: _answers(name, Path(folder), faces) for name, folder in (others or {}).items()}
-    rows, notes = [], {}
-    for s, level in track(levels(faces).items(), "Figure 7b"):
-        bench = Bench(level, runner)
+    given = {name: _answers(name, Path(folder), bench.faces) for name, folder in (bench.others or {}).items()}
+    for s, faces in track(levels(bench.faces).items(), "Figure 7b"):
+        level = replace(bench, faces=faces)
         there = {name: FolderMethod(name, found[s]) for name, found in given.items() if s in found}
         for title, method in (methods | there).items():
             row = {"s": s, "method": title.replace("$", ""), "faces": len(faces.names)}
-            rows.append(row | bench.whole(method, names))
-        notes |= bench.notes
+            rows.append(row | level.whole(method))
     table = pd.DataFrame(rows)
     titles = {title.replace("$", ""): title for title in (*methods, *given)}
-    figure, axes = panels(len(names))
-    for name, plot in zip(names, axes, strict=True):
-        _over_s(plot, table, name, titles, notes.get(name))
+    figure, axes = panels(len(bench.metrics))
+    for name, plot in zip(bench.metrics, axes, strict=True):
+        _over_s(plot, table, name, titles, bench.notes.get(name))
     return figure, table
 
 

@@ -49,7 +49,7 @@ class Sheet:
         self.step = self.cell + (_CAPTION if captions else _GAP)
         self.width = self.left + columns * self.cell + (columns - 1) * _GAP + self.right
         self.height = _HEAD + rows * self.step + (rows - 1) // block * self.between + self.below
-        self.rows = rows
+        self.columns = columns
         self.figure = Figure(figsize=(self.width / DPI, self.height / DPI), dpi=DPI)
 
     def picture(self, row: float, column: int, image: Tensor, caption: str = "") -> None:
@@ -64,12 +64,18 @@ class Sheet:
         """Why a cell has no picture."""
         note(self._axes(row, column), text)
 
-    def columns_of(self, given: dict[str, tuple[int, Tensor]]) -> None:
-        """Whole columns without captions: heading -> (column, (rows, 3, H, H))."""
-        for text, (column, batch) in given.items():
-            self.heading(column, text)
-            for row, image in enumerate(batch):
-                self.picture(row, column, image)
+    def column(self, column: int, text: str, batch: Tensor) -> None:
+        """A heading, and a picture for each row, (rows, 3, H, H)."""
+        self.heading(column, text)
+        for row, image in enumerate(batch):
+            self.picture(row, column, image)
+
+    def ends(self, lq: Tensor | None, hq: Tensor | None) -> None:
+        """The inputs as the first column and the truths as the last, (rows, 3, H, H), those that are given."""
+        if lq is not None:
+            self.column(0, "input $y$", lq)
+        if hq is not None:
+            self.column(self.columns - 1, "truth $x_0$", hq)
 
     def heading(self, column: float, text: str) -> None:
         """Above a column; between two of them where it is a fraction."""

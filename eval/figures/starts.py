@@ -11,65 +11,50 @@ from rich.progress import track
 from difface import profiles
 from difface.metrics.base import PairMetric
 from difface.weights import WeightMissing
-from eval.figures.bench import Bench, ours, temporary_runner
+from eval.figures.bench import Bench
 from eval.figures.faces import Faces
-from eval.figures.scores import CURVES, PAIRS, axis_label, caption, known, reason
+from eval.figures.options import figure
+from eval.figures.scores import CURVES, axis_label, caption, reason
 from eval.figures.sheet import Sheet
-from eval.figures.style import GREY, LINES, VERMILION, note, panels, styled
+from eval.figures.style import GREY, LINES, VERMILION, note, panels
 from eval.metrics import METRICS
-from eval.run import Runner
-from eval.settings import Setting
 
 TITLES = {"srcnn": "SRCNN", "swinir": "SwinIR", "lama": "LaMa"}
 
 
-@styled
+@figure("steps", "metrics", "shown", shown=1)
 def figure_6(
-    faces: Faces,
-    runner: Runner | None = None,
-    profile: str = "tiny",
-    *,
-    estimators: Sequence[str] | None = None,
-    starts: Sequence[int] = (100, 250, 400, 600),
-    steps: int = 50,
-    shown: int = 1,
-    metrics: Sequence[str] | None = None,
+    bench: Bench, *, estimators: Sequence[str] | None = None, starts: Sequence[int] = (100, 250, 400, 600)
 ) -> tuple[Figure, pd.DataFrame]:
     """Answers for several N, a row for each estimator.
 
     Args:
-        faces: with or without truth.
-        runner: keeps pictures and scores; None: they are kept as long as the process lasts.
-        profile: whose networks.
         estimators: None for all of the profile; one whose weights are missing leaves a row that says so.
         starts: N of each column.
-        steps: length of the DDIM grid; the paper's is 250.
-        shown: faces.
-        metrics: for the table; None for `scores.PAIRS`.
 
     Returns:
         The sheet; and for each face, estimator and N its `calls` and scores, N = 0 being f(y) itself.
     """
-    bench, metrics = Bench(faces.first(shown), runner or temporary_runner()), known(metrics, PAIRS)
     faces, rows = bench.faces, []
-    names = list(estimators or sorted(profiles.profile(profile).estimators))
+    names = list(estimators or sorted(profiles.profile(bench.profile).estimators))
     height = len(names)
     sheet = Sheet(height * len(faces.names), 2 + len(starts) + (faces.hq is not None), faces.size, block=height)
     _frame(sheet, faces, names, starts)
     for place, name in enumerate(names):
-        settings = [Setting(profile, name), *(ours(profile, name, begin_index, steps=steps) for begin_index in starts)]
+        setting = replace(bench, estimator=name).ours()
+        settings = [replace(setting, begin_index=begin_index) for begin_index in (None, *starts)]
         try:
-            answers = [(setting, bench.pictures(setting), bench.each(setting, metrics)) for setting in settings]
+            answers = [(setting, list(bench.scored(setting))) for setting in settings]
         except WeightMissing as error:
             for k in range(len(faces.names)):
                 sheet.note(height * k + place, 1, reason(error))
             continue
-        for column, (setting, pictures, scored) in enumerate(answers, 1):
+        for column, (setting, scored) in enumerate(answers, 1):
             made = {"estimator": name, "N": setting.begin_index or 0, "calls": len(setting.timesteps)}
-            for k, scores in enumerate(scored):
-                sheet.picture(height * k + place, column, pictures[k], caption(scores))
-                rows.append({"face": faces.names[k]} | made | scores)
-    return sheet.figure, pd.DataFrame(rows, columns=["face", "estimator", "N", "calls", *metrics])
+            for k, (face, answer, scores) in enumerate(scored):
+                sheet.picture(height * k + place, column, answer, caption(scores))
+                rows.append({"face": face} | made | scores)
+    return sheet.figure, pd.DataFrame(rows, columns=["face", "estimator", "N", "calls", *bench.metrics])
 
 
 def _frame(sheet: Sheet, faces: Faces, names: list[str], starts: Sequence[int]) -> None:
@@ -85,44 +70,31 @@ def _frame(sheet: Sheet, faces: Faces, names: list[str], starts: Sequence[int]) 
             sheet.label(len(names) * k + place, TITLES.get(name, name))
 
 
-@styled
+@figure("estimator", "steps", "metrics", metrics=CURVES)
 def figure_7a(
-    faces: Faces,
-    runner: Runner | None = None,
-    profile: str = "tiny",
-    *,
-    estimator: str | None = None,
-    starts: Sequence[int] = (50, 100, 150, 200, 250, 300, 400, 500, 600),
-    steps: int = 50,
-    metrics: Sequence[str] | None = None,
+    bench: Bench, *, starts: Sequence[int] = (50, 100, 150, 200, 250, 300, 400, 500, 600)
 ) -> tuple[Figure, pd.DataFrame]:
-    """Scores over N, and the path of realism against fidelity.
+    """Scores over N, and the path of realism against fidelity; a metric that cannot be had leaves a panel that says so.
 
     Args:
-        faces: with truth.
-        runner: keeps pictures and scores, and has the reference of distances between sets; None: they last as long as
-            the process, and it is the truth.
-        profile, estimator: whose networks.
         starts: the values of N.
-        steps: length of the DDIM grid; the paper's is 250.
-        metrics: None for `scores.CURVES`; one that cannot be had leaves a panel that says so.
 
     Returns:
         The plots, f(y) itself dashed; and for each N its `calls`, the number of `faces` and the scores, N = 0 being
         f(y).
+
+    Raises:
+        ValueError: faces without truth.
     """
-    names, bench = known(metrics, CURVES), Bench(faces, runner or temporary_runner())
-    faces.truth()
-    setting = ours(profile, estimator, steps=steps)
-    settings = [replace(setting, begin_index=begin_index) for begin_index in (None, *starts)]
-    rows = []
+    settings = [replace(bench.ours(), begin_index=begin_index) for begin_index in (None, *starts)]
+    faces, rows = len(bench.faces.truth()), []
     for setting in track(settings, "Figure 7a"):
-        made = {"N": setting.begin_index or 0, "calls": len(setting.timesteps), "faces": len(faces.names)}
-        rows.append(made | bench.whole(setting, names))
+        made = {"N": setting.begin_index or 0, "calls": len(setting.timesteps), "faces": faces}
+        rows.append(made | bench.whole(setting))
     table = pd.DataFrame(rows)
-    pair = _fidelity_and_realism([name for name in names if name not in bench.notes])
-    figure, axes = panels(len(names) + (pair is not None))
-    for name, plot in zip(names, axes, strict=False):
+    pair = _fidelity_and_realism([name for name in bench.metrics if name not in bench.notes])
+    figure, axes = panels(len(bench.metrics) + (pair is not None))
+    for name, plot in zip(bench.metrics, axes, strict=False):
         _over_n(plot, table, name, bench.notes.get(name))
     if pair is not None:
         _path(axes[-1], table, *pair)

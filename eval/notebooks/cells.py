@@ -73,7 +73,8 @@ def pictures(columns: Mapping[str, Tensor]) -> Figure:
     """
     batches = list(columns.values())
     sheet = Sheet(len(batches[0]), len(batches), batches[0].shape[-1], labels=False, captions=False)
-    sheet.columns_of({heading: (k, batch) for k, (heading, batch) in enumerate(columns.items())})
+    for k, (heading, batch) in enumerate(columns.items()):
+        sheet.column(k, heading, batch)
     return sheet.figure
 
 

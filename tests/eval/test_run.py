@@ -335,51 +335,28 @@ def test_the_config_tells_what_the_pictures_depend_on(tmp_path, dataset) -> None
     assert config["packages"]["torch"] == torch.__version__.split("+")[0] and config["device"] == "cpu"
 
 
-def test_two_processes_give_the_table_of_one(tmp_path, faces) -> None:
-    command = [
-        "table",
-        "III",
-        "--data",
-        str(faces),
-        "--methods",
-        "none",
-        "--steps",
-        "20",
-        "--batch",
-        "2",
-        "--device",
-        "cpu",
-        "-o",
-    ]
+def table(number: str, faces: Path, output: Path, *options: str) -> list[str]:
+    """The quick command for a table."""
+    quick = ["--methods", "none", "--steps", "20", "--device", "cpu"]
+    return ["table", number, "--data", str(faces), "-o", str(output), *quick, *options]
+
+
+def in_two_processes(command: list[str]) -> None:
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(run.__file__).parent.parent)}
-    single = [sys.executable, "-m", "eval", *command, str(tmp_path / "one")]
     launch = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "2", "--cpu", "-m", "eval"]
-    for call in (single, [*launch, *command, str(tmp_path / "two")]):
-        done = subprocess.run(call, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr[-2000:]
+    done = subprocess.run([*launch, *command], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_two_processes_give_the_table_of_one(tmp_path, faces) -> None:
+    assert main(table("III", faces, tmp_path / "one", "--batch", "2")) == 0
+    in_two_processes(table("III", faces, tmp_path / "two", "--batch", "2"))
     one, two = (pd.read_csv(tmp_path / name / "table_III.csv") for name in ("one", "two"))
     pd.testing.assert_frame_equal(one, two)
 
 
 def test_of_two_processes_one_measures_the_time(tmp_path, faces) -> None:
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(run.__file__).parent.parent)}
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "2", "--cpu", "-m", "eval"]
-    few = [
-        "table",
-        "VIII",
-        "--data",
-        str(faces),
-        "--methods",
-        "none",
-        "--limit",
-        "2",
-        "--steps",
-        "20",
-        "--device",
-        "cpu",
-    ]
-    done = subprocess.run([*launch, *few, "-o", str(tmp_path)], env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
+    in_two_processes(table("VIII", faces, tmp_path, "--limit", "2"))
     kept = sorted(file.name.split("-")[1] for file in (tmp_path / "runtime").glob("*-float32.json"))
     assert kept == ["difface", "swinir"]
 
@@ -439,20 +416,7 @@ def test_tables_of_real_photos_on_the_embedded_models(number, tmp_path, faces) -
 
 
 def test_the_run_time_stands_in_table_viii_and_is_kept(tmp_path, faces) -> None:
-    arguments = [
-        "table",
-        "VIII",
-        "--data",
-        str(faces),
-        "--methods",
-        "none",
-        "--steps",
-        "20",
-        "--limit",
-        "2",
-        "-o",
-        str(tmp_path / "out"),
-    ]
+    arguments = table("VIII", faces, tmp_path / "out", "--limit", "2")
     assert main(arguments) == 0
     first = pd.read_csv(tmp_path / "out" / "table_VIII.csv").set_index("method")["Runtime"]
     assert (first[["f(y)", "DifFace"]] > 0).all() and np.isnan(first["PULSE"])
@@ -498,19 +462,5 @@ def test_a_reference_of_other_sizes_is_refused_in_a_line(tmp_path, dataset, astr
 
 
 def test_a_table_of_run_times_restores_nothing_else(tmp_path, faces) -> None:
-    command = [
-        "table",
-        "VIII",
-        "--data",
-        str(faces),
-        "--methods",
-        "none",
-        "--steps",
-        "20",
-        "-o",
-        str(tmp_path / "out"),
-        "--device",
-        "cpu",
-    ]
-    assert main(command) == 0
+    assert main(table("VIII", faces, tmp_path / "out")) == 0
     assert not (tmp_path / "out" / "restored").exists() and len(list((tmp_path / "out" / "runtime").iterdir())) == 2

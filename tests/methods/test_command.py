@@ -6,25 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from difface import cli, images
-
-
-@pytest.fixture
-def run(capsys):
-    """Run a command; its exit status and its lines on stderr that report errors."""
-
-    def call(*arguments) -> tuple[int, list[str]]:
-        status = cli.main([str(argument) for argument in arguments])
-        return status, [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
-
-    return call
-
-
-@pytest.fixture
-def face(tmp_path, astronaut_face):
-    images.write(astronaut_face, tmp_path / "face.png")
-    return tmp_path / "face.png"
-
 
 def test_inpaint(run, face, tmp_path, astronaut_face):
     hole = np.zeros((64, 64), np.uint8)

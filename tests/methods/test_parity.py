@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from conftest import official_unet
+from safetensors.torch import load_file
 
 from difface import methods
 from difface.methods.chain import jumps
 from difface.models.unet import UNet
 from difface.operators import BlockMeans
 from difface.schedulers import ancestral
-from difface.weights.convert import convert
 
 TOLERANCE = 1e-4
 """Of the result. States on the way may be twice as far off, where the official float32 loses digits at large t."""
@@ -64,21 +64,8 @@ class Case:
 @pytest.fixture(scope="module")
 def official_net(parity: Path, tmp_path_factory) -> UNet:
     """The small network that the official code was run on, converted to diffusers: 32 x 32 pixels, learned variance."""
-    state = load_file(parity / "unet_small.safetensors") | load_file(parity / "methods" / "net_overrides.safetensors")
-    folder = tmp_path_factory.mktemp("net")
-    save_file(
-        {name.removeprefix("sd."): tensor for name, tensor in state.items() if name.startswith("sd.")},
-        folder / "official.safetensors",
-    )
-    arguments = json.loads((parity / "unet_small.json").read_text())
-    convert(
-        folder / "official.safetensors",
-        folder / "out",
-        "unet",
-        image_size=arguments["image_size"],
-        head_width=arguments["num_head_channels"],
-    )
-    return UNet.from_pretrained(folder / "out").eval()
+    overrides = load_file(parity / "methods" / "net_overrides.safetensors")
+    return official_unet(parity, tmp_path_factory.mktemp("net"), overrides)
 
 
 @pytest.fixture
@@ -118,14 +105,8 @@ def test_ddrm(case, official_net):
 @cases("pgdm_sr4", "pgdm_inpaint", "pgdm_inpaint_in2", "pgdm_sr4_eta0", "pgdm_sr4_noawd")
 def test_pigdm(case, official_net):
     settings = case.settings
-    method = methods.PiGDM(
-        official_net,
-        settings["steps"],
-        settings["eta"],
-        settings["grad_term_weight"],
-        adaptive=settings["awd"],
-        keep_known=settings["deg"].startswith("in2"),
-    )
+    form = {"adaptive": settings["awd"], "keep_known": settings["deg"].startswith("in2")}
+    method = methods.PiGDM(official_net, settings["steps"], settings["eta"], settings["grad_term_weight"], **form)
     case.check(method, case["y"], **case.known())
 
 
@@ -207,15 +188,9 @@ def test_dps(case, official_net):
 )
 def test_ddnm(case, official_net, request):
     settings = case.settings
-    method = methods.DDNM(
-        official_net,
-        settings["steps"],
-        settings["eta"],
-        settings["sigma_y"],
-        simplified="ddnmsimple" in request.node.name,
-        travel_length=settings.get("travel_length", 1),
-        travel_repeat=settings.get("travel_repeat", 1),
-    )
+    form = {name: settings.get(name, 1) for name in ("travel_length", "travel_repeat")}
+    form["simplified"] = "ddnmsimple" in request.node.name
+    method = methods.DDNM(official_net, settings["steps"], settings["eta"], settings["sigma_y"], **form)
     assert method.times == settings["times"]
     case.check(method, case["y"], **case.known())
 
