@@ -174,8 +174,9 @@ def report(
 ) -> None:
     """Score embedded models on test faces at three levels of Eq. 17, into a JSON file and tables."""
     from eval.reports import embedded
+    from eval.reports.study import Study
 
-    typer.echo(embedded.markdown(embedded.report(train, test, work, output, profile, limit, dtype)))
+    typer.echo(embedded.markdown(embedded.report(Study(test, train, work, profile, limit, dtype), output)))
 
 
 @app.command()
@@ -189,9 +190,10 @@ def trends(
     dtype: cli.Dtype = "auto",
 ) -> None:
     """Measure how N, eta and s act on embedded models: contraction, fidelity, identity and realism."""
+    from eval.reports.study import Study
     from eval.reports.trends import trends as measure
 
-    for path in measure(test, train, work, output, profile, limit, dtype):
+    for path in measure(Study(test, train, work, profile, limit, dtype), output):
         typer.echo(path)
 
 
@@ -208,8 +210,9 @@ def constraints(
 ) -> None:
     """Measure how embedded models keep known pixels, luminance and block means, and what they make of the rest."""
     from eval.reports import known
+    from eval.reports.study import Study
 
-    typer.echo(known.markdown(known.report(test, train, work, output, profile, steps, limit, dtype)))
+    typer.echo(known.markdown(known.report(Study(test, train, work, profile, limit, dtype), output, steps)))
 
 
 @app.command()
@@ -223,8 +226,9 @@ def agreement(
 ) -> None:
     """FD-prior beside the distance on face embeddings, over sets of degraded and restored faces."""
     from eval.reports.agreement import agreement as measure
+    from eval.reports.study import Study
 
-    found = measure(train, test, work, profile, limit, dtype)
+    found = measure(Study(test, train, work, profile, limit, dtype))
     typer.echo(found.round(3).to_string(index=False))
     typer.echo(f"rank correlation (Spearman): {found['FD-prior'].corr(found['FD identity'], method='spearman'):.3f}")
 

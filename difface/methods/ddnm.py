@@ -42,8 +42,8 @@ class DDNM(ChainMethod[Operator]):
     """
 
     name = "DDNM"
-    tasks = ("inpainting", "super-resolution")
     grid = staticmethod(every)
+    tasks = ("inpainting", "super-resolution")
 
     def __init__(
         self,

@@ -1,16 +1,15 @@
 """Does the Frechet distance on the prior's features order sets of faces as the one on face embeddings does?"""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pandas as pd
 
 from difface import profiles
 from difface.schedulers import FAST_CALLS
 from eval.datasets import Dataset
-from eval.run import Method, Runner
+from eval.reports.study import Study
+from eval.run import Method
 from eval.settings import FolderMethod, Setting
-from eval.tables.data import dataset
 
 BATCH = 25
 METRICS = ("FD-prior", "FD identity")
@@ -22,25 +21,10 @@ STARTS = (150, 250, 400)
 """N of DifFace, with five calls."""
 
 
-def agreement(
-    train: Path,
-    test: Path,
-    work: Path,
-    profile: str = "tiny",
-    limit: int | None = None,
-    dtype: str = "auto",
-) -> pd.DataFrame:
+def agreement(study: Study) -> pd.DataFrame:
     """Both distances to the training faces, of sets made from the test faces: untouched, degraded, estimated, restored.
 
     `frame.corr("spearman", numeric_only=True)` has the rank correlation.
-
-    Args:
-        train: folder of aligned training faces of the profile's size, the reference of both.
-        test: folder of aligned faces of that size.
-        work: folder for pictures and scores; what is there is not made again.
-        profile: whose networks.
-        limit: only so many test faces.
-        dtype: of the networks, as in `difface.profiles.load`.
 
     Returns:
         Columns `set`, `FD-prior` and `FD identity`, one row per set.
@@ -48,11 +32,10 @@ def agreement(
     Raises:
         ValueError: a metric lacks its weights.
     """
-    runner = Runner(work, dtype=dtype, batch=BATCH, reference=train)
-    rows = []
+    runner, rows = study.runner(BATCH), []
     for s in DEGRADED:
-        faces = dataset(str(test), work / "data", profile, limit, s)[1]
-        sets = dict(_sets(faces, profile, s))
+        faces = study.degraded(s)
+        sets = dict(_sets(faces, study.profile, s))
         runner.evaluate(faces, list(sets.values()), list(METRICS))
         rows += [{"set": name} | runner.means(faces, method, METRICS) for name, method in sets.items()]
     return pd.DataFrame(rows)

@@ -13,10 +13,10 @@ from difface.files import whole_file
 from difface.schedulers import FAST_CALLS
 from eval.datasets import Dataset
 from eval.reports.samples import sample_report
+from eval.reports.study import Study
 from eval.run import WHOLE_SET, Runner
 from eval.settings import FolderMethod, Setting, digest
 from eval.tables import statistics
-from eval.tables.data import dataset
 from eval.tables.render import markdown_grid
 
 BATCH = 25
@@ -57,25 +57,12 @@ def label(row: dict[str, Any]) -> str:
     return f"{which}, {made['steps']} steps, {'official' if made['official_start'] else 'matched'} start"
 
 
-def report(
-    train: Path,
-    test: Path,
-    work: Path,
-    output: Path,
-    profile: str = "tiny",
-    limit: int | None = None,
-    dtype: str = "auto",
-) -> dict[str, Any]:
-    """Measure every setting at every level; one seed per face, from its file's name.
+def report(study: Study, output: Path) -> dict[str, Any]:
+    """Measure every setting at every level.
 
     Args:
-        train: folder of aligned faces of the profile's size that distances refer to.
-        test: folder of such faces, which no network was trained on, to degrade and restore.
-        work: folder for pictures and scores; what is there is not made again.
+        study: what is measured.
         output: JSON file.
-        profile: whose networks.
-        limit: only so many test faces.
-        dtype: of the networks, see `difface.profiles.load`; the sampler's state is float32 in any case.
 
     Returns:
         `profile`, `dtype`, `faces` (test faces), `weights` (network -> SHA-256), `rows` (level, s, the setting, PSNR in
@@ -85,29 +72,26 @@ def report(
     Raises:
         ValueError: a metric lacks its weights.
     """
-    runner = Runner(work, dtype=dtype, batch=BATCH, reference=train)
-    rows = list(_rows(runner, test, profile, limit))
-    known, files = folders.find([train]), folders.find([test])[:limit]
-    chosen = profiles.profile(profile)
+    runner, chosen = study.runner(BATCH), profiles.profile(study.profile)
+    rows = list(_rows(study, runner))
     done = {
-        "profile": profile,
+        "profile": study.profile,
         "dtype": runner.dtype,
-        "faces": len(files),
+        "faces": len(study.files),
         "weights": {name: digest(source()) for name, source in {"unet": chosen.unet, **chosen.estimators}.items()},
         "rows": rows,
-        "samples": sample_report(known, files, profile, dtype),
+        "samples": sample_report(folders.find([study.train]), study.files, study.profile, study.dtype),
     }
     with whole_file(output) as temporary:
         temporary.write_text(json.dumps(done, indent=1))
     return done
 
 
-def _rows(runner: Runner, test: Path, profile: str, limit: int | None) -> Iterator[dict[str, Any]]:
-    size, order = profiles.profile(profile).size, settings(profile)
+def _rows(study: Study, runner: Runner) -> Iterator[dict[str, Any]]:
     for name in LEVELS:
-        scale = level(size, name).scale
-        faces = dataset(str(test), runner.root / "data", profile, limit, scale)[1]
-        methods = {(name, scale): order}
+        scale = level(study.size, name).scale
+        faces = study.degraded(scale)
+        methods = {(name, scale): settings(study.profile)}
         if name == next(iter(LEVELS)):
             methods = {(UNTOUCHED, 1): [FolderMethod(UNTOUCHED, faces.items[0].hq.parent)]} | methods
         for (told, s), chosen in methods.items():

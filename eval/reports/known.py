@@ -13,10 +13,10 @@ from difface.files import whole_file
 from difface.masks import MASKS, read_mask
 from difface.metrics import PSNR
 from eval.datasets import Dataset
+from eval.reports.study import Study
 from eval.run import WHOLE_SET, Runner, Scores, read
 from eval.seams import across_border, inside_hole
 from eval.settings import Agreement, FolderMethod, Setting
-from eval.tables.data import known
 from eval.tables.render import markdown_grid
 
 FIRST = 8
@@ -53,41 +53,22 @@ class Finding:
         return (self.least is None or self.value >= self.least) and (self.most is None or self.value <= self.most)
 
 
-def report(
-    test: Path,
-    train: Path,
-    work: Path,
-    output: Path,
-    profile: str = "tiny",
-    steps: int = 100,
-    limit: int | None = None,
-    dtype: str = "auto",
-) -> pd.DataFrame:
+def report(study: Study, output: Path, steps: int = 100) -> pd.DataFrame:
     """Measure everything, and write constraints.csv and constraints.md.
 
     Args:
-        test: folder of aligned faces of the profile's size that no network was trained on.
-        train: folder of faces that the Frechet distance refers to.
-        work: folder for pictures and scores; what is there is not made again.
+        study: what is measured.
         output: folder for the report.
-        profile: whose networks.
         steps: of the whole DDIM chain.
-        limit: only so many faces.
-        dtype: of the networks, as in `difface.profiles.load`.
 
     Returns:
         One line for each `Finding`.
     """
-    runner = Runner(work, dtype=dtype, batch=BATCH, reference=train)
-
-    def faces(kind: str) -> Dataset:
-        return known(str(test), work / "data", profile, limit, kind)
-
-    found = []
+    runner, profile, found = study.runner(BATCH), study.profile, []
     for kind in MASKS:
-        found += _holes(runner, faces(kind), kind, profile, steps)
-    found += _grey(runner, faces("grey"), profile, steps)
-    found += _means(runner, faces(f"x{SCALE}"), profile, steps)
+        found += _holes(runner, study.known(kind), kind, profile, steps)
+    found += _grey(runner, study.known("grey"), profile, steps)
+    found += _means(runner, study.known(f"x{SCALE}"), profile, steps)
     table = pd.DataFrame([vars(finding) | {"met": finding.met} for finding in found])
     for name, text in (("constraints.csv", table.to_csv(index=False)), ("constraints.md", markdown(table))):
         with whole_file(output / name) as temporary:

@@ -14,37 +14,25 @@ from difface.degradation import Ranges, level
 from difface.files import whole_file
 from difface.schedulers import build_scheduler
 from eval.datasets import Dataset
+from eval.reports.study import Study
 from eval.run import Runner, read
 from eval.settings import Setting
-from eval.tables.data import dataset
 
 STARTS = (100, 200, 300, 400, 500)
 ETAS = (0, 0.25, 0.5, 0.75, 1)
 SEVERITY_STEPS = 100
 """Of the whole chain, in the trend over s; the others take 250."""
 DRAWS = 256
+BATCH = 20
 METRICS = ("PSNR", "ID angle", "FD identity")
 
 
-def trends(
-    test: Path,
-    reference: Path,
-    work: Path,
-    output: Path,
-    profile: str = "tiny",
-    limit: int | None = None,
-    dtype: str = "auto",
-) -> Iterator[Path]:
+def trends(study: Study, output: Path) -> Iterator[Path]:
     """Measure all four and write trends_contraction.csv, trends_n.csv, trends_eta.csv and trends_s.csv.
 
     Args:
-        test: folder of aligned faces of the profile's size that no network was trained on.
-        reference: folder of faces that the Frechet distance refers to.
-        work: folder for pictures and scores; what is there is not made again.
+        study: what is measured.
         output: folder for the CSV files.
-        profile: whose networks.
-        limit: only so many faces.
-        dtype: of the networks, as in `difface.profiles.load`.
 
     Yields:
         Each file, once it is written.
@@ -52,16 +40,15 @@ def trends(
     Raises:
         ValueError: a metric lacks its weights.
     """
-    runner = Runner(work, dtype=dtype, batch=20, reference=reference)
+    runner, profile = study.runner(BATCH), study.profile
     ours = Setting(profile, profiles.restoring_estimator(profile), profiles.profile(profile).begin_index)
-    size = profiles.profile(profile).size
-    middle = _faces(runner, test, profile, limit, level(size, "middle").scale)
+    middle = study.degraded(level(study.size, "middle").scale)
     yield _write(output / "trends_contraction.csv", _contraction(runner, middle, replace(ours, begin_index=None)))
     settings = {start: replace(ours, begin_index=start) for start in STARTS}
     yield _write(output / "trends_n.csv", _scored(runner, middle, "N", settings))
     settings = {eta: replace(ours, eta=eta) for eta in ETAS}
     yield _write(output / "trends_eta.csv", _scored(runner, middle, "eta", settings))
-    sets = {scale: _faces(runner, test, profile, limit, scale) for scale in Ranges.for_size(size).grid_scale}
+    sets = {scale: study.degraded(scale) for scale in Ranges.for_size(study.size).grid_scale}
     yield _write(output / "trends_s.csv", _severity(runner, sets, ours))
 
 
@@ -93,10 +80,6 @@ def contracted(x_0: torch.Tensor, estimates: torch.Tensor, timestep: int, draws:
         squares += left.double().square().sum()
     norm = (total.double().square().sum() - squares) / (draws * (draws - 1))
     return float((norm / (x_0 - estimates).double().square().sum()).clamp(min=0).sqrt())
-
-
-def _faces(runner: Runner, test: Path, profile: str, limit: int | None, scale: float) -> Dataset:
-    return dataset(str(test), runner.root / "data", profile, limit, scale)[1]
 
 
 def _contraction(runner: Runner, faces: Dataset, estimator: Setting) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from difface import images
 from eval.cli import main
 from eval.reports import agreement
+from eval.reports.study import Study
 
 
 def test_agreement_of_both_distances(onnx, tmp_path, monkeypatch, astronaut_face, capsys):
@@ -12,7 +13,7 @@ def test_agreement_of_both_distances(onnx, tmp_path, monkeypatch, astronaut_face
             images.write(face, tmp_path / folder / f"{k}.png")
     for name, few in (("DEGRADED", (1, 8)), ("RESTORED", (8,)), ("STARTS", (150,))):
         monkeypatch.setattr(agreement, name, few)
-    frame = agreement.agreement(tmp_path / "train", tmp_path / "test", tmp_path / "work")
+    frame = agreement.agreement(Study(tmp_path / "test", tmp_path / "train", tmp_path / "work"))
     assert list(frame.columns) == ["set", *agreement.METRICS]
     assert list(frame["set"]) == [
         "untouched",

@@ -8,6 +8,7 @@ import torch
 from difface import images, profiles
 from eval.reports import embedded, samples
 from eval.reports.embedded import UNTOUCHED
+from eval.reports.study import Study
 from eval.settings import Setting
 
 
@@ -20,8 +21,8 @@ def test_report(onnx, tmp_path, monkeypatch):
     monkeypatch.setattr(embedded, "settings", lambda profile: few)
     for name, small in (("COUNT", 2), ("BATCH", 2), ("STEPS", 5)):
         monkeypatch.setattr(samples, name, small)
-    places = [tmp_path / name for name in ("train", "test", "work", "report.json")]
-    done = embedded.report(*places)
+    given = Study(tmp_path / "test", tmp_path / "train", tmp_path / "work"), tmp_path / "report.json"
+    done = embedded.report(*given)
     rows, told = done["rows"], done["samples"]
     assert len(rows) == 1 + 3 * 3 and json.loads((tmp_path / "report.json").read_text()) == done
     assert rows[0]["level"] == UNTOUCHED and rows[0]["PSNR"] is None and rows[0]["ID angle"] < 0.1
@@ -34,10 +35,10 @@ def test_report(onnx, tmp_path, monkeypatch):
     assert table.index("**mild**") < table.index("**middle**") < table.index("**severe**")
 
     monkeypatch.setattr(Setting, "method", lambda *_: 1 / 0)  # nothing is left to do
-    assert embedded.report(*places) == done
+    assert embedded.report(*given) == done
     images.write(images.to_pil(torch.rand(3, 64, 64)), tmp_path / "test" / "0.png")  # another face of the same name
     with pytest.raises((ZeroDivisionError, ValueError)):
-        embedded.report(*places)
+        embedded.report(*given)
 
 
 def test_all_settings_are_there():

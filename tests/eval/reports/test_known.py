@@ -19,6 +19,7 @@ from eval.cli import main
 from eval.datasets import KINDS, BlockMeans, Grey, build, build_known, generator_of, open_dataset
 from eval.metrics import HolePSNR
 from eval.reports.known import Finding, markdown, report
+from eval.reports.study import Study
 from eval.run import Runner
 from eval.seams import across_border, inside_hole
 from eval.settings import Agreement, FolderMethod, Setting
@@ -255,14 +256,15 @@ def test_data_that_cannot_be(tmp_path, faces) -> None:
 
 
 def test_the_report_finds_what_holds_by_construction(tmp_path, faces, lama) -> None:
-    table = report(faces, faces, tmp_path / "out", tmp_path / "told", steps=10, limit=2)
+    given = {"study": Study(faces, faces, tmp_path / "out", limit=2), "output": tmp_path / "told", "steps": 10}
+    table = report(**given)
     assert set(table.task) == {*masks.MASKS, "grey", "x4"} <= set(KINDS)
     for what in ("two seeds: largest difference elsewhere", "two seeds: mean difference in the hole"):
         assert table[table.what == what].met.all()
     assert table[table.what.str.startswith("largest error of luminance")].met.all()
     least = table[(table.task == "x4") & table.what.str.contains("least")]
     assert least.met.all()
-    again = report(faces, faces, tmp_path / "out", tmp_path / "told", steps=10, limit=2)
+    again = report(**given)
     pd.testing.assert_frame_equal(table, again)
     item = open_dataset(tmp_path / "out" / "data" / "faces-64-2-x4").items[0]
     folder = next((tmp_path / "out" / "restored").glob("faces-x4/*known*"))
