@@ -50,7 +50,12 @@ Recursive = Annotated[
 ]
 Seed = Annotated[int, typer.Option(help="Picture k of any input uses seed + k.")]
 ProfileName = Annotated[
-    str, typer.Option("--profile", help="tiny, ffhq512, ffhq256-inpaint, imagenet256-sr, or a folder of `assemble`.")
+    str,
+    typer.Option(
+        "--profile",
+        envvar="DIFFACE_PROFILE",
+        help="small, tiny, ffhq512, ffhq256-inpaint, imagenet256-sr, or a folder of `assemble`.",
+    ),
 ]
 Rival = Annotated[
     str | None,
@@ -261,7 +266,7 @@ Format = Annotated[str, typer.Option("--format", help="Of the results: png or jp
 def restore(
     inputs: Inputs,
     output: Results = None,
-    profile: ProfileName = "tiny",
+    profile: ProfileName = "small",
     estimator: Estimator = None,
     start: Start = None,
     steps: Steps = None,
@@ -550,7 +555,7 @@ def inpaint(
     no_composite: Annotated[
         bool, typer.Option("--no-composite", help="Leave known pixels as the model gives them.")
     ] = False,
-    profile: ProfileName = "tiny",
+    profile: ProfileName = "small",
     start: Annotated[int | None, typer.Option(help="N, 1..1000; 480 by default, as released.")] = None,
     steps: Annotated[int | None, typer.Option(help="Inference steps; 250 by default.")] = None,
     eta: Annotated[float | None, typer.Option(help="0 (DDIM) to 1 (DDPM); 1 by default, as released.")] = None,
@@ -770,7 +775,7 @@ def _blur(text: str) -> tuple[float, float, float]:
 def sample(
     output: Output,
     count: Annotated[int, typer.Option("-n", "--count", min=1, max=MOST, help="How many faces.")] = 16,
-    profile: ProfileName = "tiny",
+    profile: ProfileName = "small",
     steps: Annotated[int | None, typer.Option(help="Inference steps; 250 with ddim, 5 with the others.")] = None,
     eta: Annotated[float, typer.Option(help="0 (DDIM) to 1 (DDPM).")] = 1.0,
     scheduler: Annotated[str, typer.Option(help="ddim, dpm++, dpm++sde or unipc.")] = "ddim",

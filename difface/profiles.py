@@ -29,8 +29,8 @@ def _official(name: str, kind: str, size: int | None = None) -> Source:
     return partial(converted, name, kind, size)
 
 
-def _embedded(name: str) -> Source:
-    return lambda: ASSETS / "tiny" / name
+def _embedded(profile: str, network: str) -> Source:
+    return lambda: ASSETS / profile / network
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,24 @@ PROFILES = {
     profile.name: profile
     for profile in (
         Profile(
+            name="small",
+            size=128,
+            unet=_embedded("small", "unet"),
+            estimators={"swinir": _embedded("small", "swinir"), "srcnn": _embedded("small", "srcnn")},
+            begin_index=250,
+            files=(),
+            licence="CC BY 3.0, trained on official portraits of the U.S. (public domain, CC0, MIT) and © UK Parliament",
+            inpainting={"lama": _embedded("small", "lama")},
+        ),
+        Profile(
             name="tiny",
             size=64,
-            unet=_embedded("unet"),
-            estimators={"swinir": _embedded("swinir"), "srcnn": _embedded("srcnn")},
+            unet=_embedded("tiny", "unet"),
+            estimators={"swinir": _embedded("tiny", "swinir"), "srcnn": _embedded("tiny", "srcnn")},
             begin_index=250,
             files=(),
             licence="CC BY 3.0, trained on portraits © UK Parliament",
-            inpainting={"lama": _embedded("lama")},
+            inpainting={"lama": _embedded("tiny", "lama")},
         ),
         Profile(
             name="ffhq512",
@@ -106,6 +116,12 @@ PROFILES = {
         ),
     )
 }
+
+
+EMBEDDED = ("small", "tiny")
+"""The profiles whose networks come with the package."""
+DEFAULT = EMBEDDED[0]
+"""The profile of the page, the command line and Python, where nobody names one and no GPU has the paper's weights."""
 
 
 def profile(name: str) -> Profile:
@@ -196,7 +212,7 @@ def assemble(unet: Path, estimator: Path | None, folder: Path, begin_index: int 
 
 
 def load(
-    name: str = "tiny",
+    name: str = DEFAULT,
     estimator: str | None = None,
     scheduler: str = "ddim",
     device: str = "auto",

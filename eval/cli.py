@@ -170,13 +170,34 @@ def report(
     output: Annotated[Path, typer.Option("-o", "--output", help="JSON file.")],
     profile: cli.ProfileName = "tiny",
     limit: Limit = None,
+    most_calls: Annotated[
+        int | None, typer.Option(min=0, help="Leave out what calls the prior more often for a picture.")
+    ] = None,
     dtype: cli.Dtype = "auto",
 ) -> None:
     """Score embedded models on test faces at three levels of Eq. 17, into a JSON file and tables."""
     from eval.reports import embedded
     from eval.reports.study import Study
 
-    typer.echo(embedded.markdown(embedded.report(Study(test, train, work, profile, limit, dtype), output)))
+    typer.echo(embedded.markdown(embedded.report(Study(test, train, work, profile, limit, dtype), output, most_calls)))
+
+
+@app.command()
+def fairness(
+    faces: Annotated[Path, typer.Option(help="Folder of aligned faces of the profile's size.")],
+    labels: Annotated[Path, typer.Option(help="CSV with a column `file` and columns of labels.")],
+    work: Work,
+    output: Annotated[Path, typer.Option("-o", "--output", help="JSON file.")],
+    by: Annotated[list[str] | None, typer.Option(help="Column to group by; repeat it for several.")] = None,
+    person: Annotated[str, typer.Option(help="Column that tells people apart.")] = "person",
+    profile: cli.ProfileName = "small",
+    dtype: cli.Dtype = "auto",
+) -> None:
+    """Compare how well groups of people are restored, on any labelled set of faces."""
+    from eval.reports import fairness as measure
+
+    columns = by or ["sex", "ethnicity", "age"]
+    typer.echo(measure.markdown(measure.fairness(faces, labels, columns, work, output, profile, person, dtype)))
 
 
 @app.command()
@@ -299,7 +320,7 @@ def gallery(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="The assets folder: receives examples/ and gallery.png.")
     ],
-    profile: cli.ProfileName = "tiny",
+    profile: cli.ProfileName = "small",
     seeds: Annotated[str, typer.Option(help="Seeds of the prior's samples, comma-separated.")] = "0,1,2,3,4,5,6",
 ) -> None:
     """Make the page's examples and the README's picture from samples of the embedded prior and the astronaut."""

@@ -21,8 +21,10 @@ ASTRONAUT_POINTS = np.array([[204, 101], [247, 103], [224, 128], [201, 139], [24
 TURNS = ("middle", "severe", "mild")
 """Levels of the examples, which take turns."""
 
-ZOOM = 2
-"""Each pixel of a sheet's pictures becomes ZOOM x ZOOM (nearest), so that they are seen as they are."""
+SHOWN = 128
+"""Side in pixels of a sheet's pictures; smaller ones are enlarged by a whole factor (nearest): seen as they are."""
+SCENE_SIZE = 64
+"""Size of the profile for which the sides of `eval.scenes.SCENES` are."""
 
 
 def astronaut_face(size: int = 64) -> Image.Image:
@@ -30,7 +32,7 @@ def astronaut_face(size: int = 64) -> Image.Image:
     return faces.align(Image.fromarray(astronaut()), ASTRONAUT_POINTS, size)
 
 
-def clean_faces(seeds: Sequence[int], profile: str = "tiny") -> dict[str, torch.Tensor]:
+def clean_faces(seeds: Sequence[int], profile: str = profiles.DEFAULT) -> dict[str, torch.Tensor]:
     """Name -> (3, size, size) in [0, 1]: the astronaut and samples of a profile's prior."""
     pipeline = profiles.load(profile, prior_only=True)
     pipeline.set_progress_bar_config(disable=True)
@@ -38,36 +40,42 @@ def clean_faces(seeds: Sequence[int], profile: str = "tiny") -> dict[str, torch.
     return {"astronaut": images.to_tensors(astronaut_face(pipeline.size))[0]} | named
 
 
-def examples(output: Path, seeds: Sequence[int], profile: str = "tiny") -> list[Path]:
+def examples(output: Path, seeds: Sequence[int], profile: str = profiles.DEFAULT) -> list[Path]:
     """Write degraded faces NAME_LEVEL.png, the levels taking turns, and whole photos photos/NAME.png; their paths."""
     clean, size = clean_faces(seeds, profile), profiles.profile(profile).size
     named = {}
     for k, (name, face) in enumerate(clean.items()):
         told = TURNS[k % len(TURNS)]
         named[output / f"{name}_{told}.png"] = degrade(face, level(size, told), noise_of(name))
-    for name, photo in photos(list(clean.values())[1:]).items():
+    for name, photo in photos(list(clean.values())[1:], size / SCENE_SIZE).items():
         named[output / "photos" / f"{name}.png"] = degrade(photo, level(size, "mild"), noise_of(f"photo {name}"))
     for path, lq in named.items():
         images.write(images.to_pil(lq), path)
     return list(named)
 
 
-def photos(faces: list[torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Name -> (3, H, W): group scenes made of these faces, which take turns, and the astronaut's whole photo."""
+def photos(faces: list[torch.Tensor], factor: float = 1) -> dict[str, torch.Tensor]:
+    """Name -> (3, H, W): group scenes made of these faces, which take turns, and the astronaut's whole photo.
+
+    Args:
+        faces: (3, size, size) in [0, 1] each.
+        factor: by which everything is enlarged.
+    """
     result, turn = {}, cycle(faces)
     for scene in SCENES:
-        result[scene.name] = compose(scene, torch.stack([next(turn) for _ in range(scene.count)]))
-    small = Image.fromarray(astronaut()).crop((0, 0, 512, 384)).resize((256, 192), Image.Resampling.LANCZOS)
+        result[scene.name] = compose(scene.scaled(factor), torch.stack([next(turn) for _ in range(scene.count)]))
+    side = (round(256 * factor), round(192 * factor))
+    small = Image.fromarray(astronaut()).crop((0, 0, 512, 384)).resize(side, Image.Resampling.LANCZOS)
     return result | {"astronaut": images.to_tensors(small)[0]}
 
 
-def sheet(output: Path, seeds: Sequence[int], profile: str = "tiny") -> Path:
+def sheet(output: Path, seeds: Sequence[int], profile: str = profiles.DEFAULT) -> Path:
     """Write `output`: input | f(y) | DifFace | a second seed | truth, one row per face, at the middle level."""
     clean = clean_faces(seeds, profile)
     return comparison(output, list(clean), torch.stack(list(clean.values())), "middle", profile)
 
 
-def comparison(output: Path, names: list[str], truth: torch.Tensor, told: str, profile: str = "tiny") -> Path:
+def comparison(output: Path, names: list[str], truth: torch.Tensor, told: str, profile: str = profiles.DEFAULT) -> Path:
     """Degrade faces, restore them twice by the profile's defaults and write the sheet; the seeds come from their names.
 
     Args:
@@ -95,7 +103,8 @@ def comparison(output: Path, names: list[str], truth: torch.Tensor, told: str, p
 
 def _grid(columns: dict[str, torch.Tensor]) -> Image.Image:
     """Labelled columns of pictures, each (B, 3, H, W)."""
-    rows, size = len(next(iter(columns.values()))), next(iter(columns.values())).shape[-1] * ZOOM
+    rows, size = len(next(iter(columns.values()))), next(iter(columns.values())).shape[-1]
+    size *= max(SHOWN // size, 1)
     canvas = Image.new("RGB", ((size + 4) * len(columns) - 4, (size + 4) * rows + 18), "white")
     draw = ImageDraw.Draw(canvas)
     for column, (label, batch) in enumerate(columns.items()):

@@ -1,6 +1,6 @@
 """Group pictures that anybody may use: faces that nobody has, composed into whole photos of several people."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ class Scene:
         ground: colour of the background, lighter above.
         frame: colour and width in pixels of each face's frame; None blends the faces into each other's ground.
         grey: as an old photo, without colour.
+        margin: around all faces, in pixels; as wide as the gap at least.
     """
 
     name: str
@@ -31,11 +32,18 @@ class Scene:
     ground: tuple[int, int, int]
     frame: tuple[tuple[int, int, int], int] | None = None
     grey: bool = False
+    margin: int = 24
 
     @property
     def count(self) -> int:
         """How many faces there are."""
         return self.columns * self.rows
+
+    def scaled(self, factor: float) -> "Scene":
+        """The same scene, `factor` times as large."""
+        frame = self.frame and (self.frame[0], round(self.frame[1] * factor))
+        side, gap, margin = (round(number * factor) for number in (self.side, self.gap, self.margin))
+        return replace(self, side=side, gap=gap, margin=margin, frame=frame)
 
 
 SCENES = (
@@ -60,7 +68,7 @@ def compose(scene: Scene, faces: torch.Tensor) -> torch.Tensor:
     """
     if len(faces) != scene.count:
         raise ValueError(f"the scene '{scene.name}' shows {scene.count} faces; got {len(faces)}.")
-    step, margin = scene.side + scene.gap, max(scene.gap, 24)
+    step, margin = scene.side + scene.gap, max(scene.gap, scene.margin)
     width, height = (2 * margin + count * step - scene.gap for count in (scene.columns, scene.rows))
     photo = _ground(width, height, scene.ground)
     for k, face in enumerate(faces):

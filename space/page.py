@@ -25,10 +25,14 @@ Nothing you upload is kept: it is used for your request only, and deleted from t
 Method: DifFace (Yue and Loy, TPAMI 2024), on Hugging Face diffusers. Weights: {licence}. Transparent parts of a picture
 are laid on white. Where InsightFace's SCRFD finds the faces, its model is for non-commercial research.
 """
-NAMES = {"tiny": "the embedded small model (tiny)", "ffhq512": "the paper's models (ffhq512)"}
+NAMES = {
+    "small": "the embedded models (small)",
+    "tiny": "the smallest embedded models (tiny)",
+    "ffhq512": "the paper's models (ffhq512)",
+}
 
 
-def build(profile_name: str = "tiny", examples: Path = shared.EXAMPLES) -> gr.Blocks:
+def build(profile_name: str = profiles.DEFAULT, examples: Path = shared.EXAMPLES) -> gr.Blocks:
     """The page.
 
     Args:
@@ -63,7 +67,7 @@ def build(profile_name: str = "tiny", examples: Path = shared.EXAMPLES) -> gr.Bl
 
 
 def _banner(profile: profiles.Profile) -> str:
-    small = profile.size < 128
+    small = profile.size <= 128
     name = NAMES.get(profile.name, f"the networks in {profiles.label(profile.name)}")
     enlarged = "; what you see here is enlarged" if profile.size < shared.SHOWN else ""
     return BANNER.format(name=name, size=profile.size, enlarged=enlarged, note=SMALL if small else "")

@@ -288,7 +288,7 @@ def save(
 def best_profile() -> str:
     """The paper's models where a GPU is and their weights are or can be fetched, else the embedded ones."""
     needed = profiles.profile("ffhq512").files
-    return "ffhq512" if torch.cuda.is_available() and all(_can_be_had(name) for name in needed) else "tiny"
+    return "ffhq512" if torch.cuda.is_available() and all(_can_be_had(name) for name in needed) else profiles.DEFAULT
 
 
 def _can_be_had(name: str) -> bool:

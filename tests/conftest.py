@@ -21,6 +21,7 @@ from difface.weights.convert import convert
 from eval import gallery
 
 ROOT = Path(__file__).resolve().parent.parent
+os.environ["DIFFACE_PROFILE"] = "tiny"  # the quick one, where a test names none; test_small.py has the default
 
 
 @pytest.fixture(scope="session")

@@ -343,7 +343,7 @@ def test_unknown_profile_is_refused(monkeypatch, capsys):
     with pytest.raises(SystemExit) as caught:
         app.main()
     assert caught.value.code == 2
-    assert "--profile: the profile 'nonesuch' is unknown; tiny, ffhq512" in capsys.readouterr().err
+    assert "--profile: the profile 'nonesuch' is unknown; small, tiny, ffhq512" in capsys.readouterr().err
 
 
 def test_unknown_profile_of_the_environment_is_refused(monkeypatch, capsys):
@@ -353,4 +353,4 @@ def test_unknown_profile_of_the_environment_is_refused(monkeypatch, capsys):
     with pytest.raises(SystemExit) as caught:
         app.main()
     assert caught.value.code == 2
-    assert "DIFFACE_PROFILE: the profile 'nonesuch' is unknown; tiny, ffhq512" in capsys.readouterr().err
+    assert "DIFFACE_PROFILE: the profile 'nonesuch' is unknown; small, tiny, ffhq512" in capsys.readouterr().err

@@ -8,6 +8,7 @@ have a network of their own.
 
 from inspect import signature
 
+from difface import profiles
 from difface.methods.base import ChainMethod, Method, Task
 from difface.methods.by_weight import GFPGAN, GFPGAN12, GFPGAN14, CodeFormer, LaMa, RestoreFormer, SwinIR
 from difface.methods.ccdf import CCDF
@@ -64,7 +65,7 @@ LEARNED: dict[str, type[Method]] = {
 def load(
     name: str,
     task: Task,
-    profile: str = "tiny",
+    profile: str = profiles.DEFAULT,
     device: str = "auto",
     dtype: str = "auto",
     steps: int | None = None,

@@ -76,7 +76,7 @@ class SR3(ChainMethod[BlockMeans]):
         self.steps = steps
 
     @classmethod
-    def load(cls, profile: str = "tiny", device: str = "auto", dtype: str = "auto", **settings) -> Self:
+    def load(cls, profile: str = profiles.DEFAULT, device: str = "auto", dtype: str = "auto", **settings) -> Self:
         """With the network trained at the size of a profile, which lies in the folder sr3-SIZE of `$DIFFACE_WEIGHTS` or
         the cache.
 

@@ -5,7 +5,7 @@ from functools import partial
 from difface.metrics.fd_prior import FDPrior
 from difface.metrics.fid import FID
 from difface.metrics.frechet import FrechetIdentity
-from difface.metrics.identity import IdentityAngle
+from difface.metrics.identity import IdentityAngle, NearestPerson
 from difface.metrics.ids import IDS, IDSR50
 from difface.metrics.iqa import NIQE, NRQM, PI
 from difface.metrics.kid import KernelDistance
@@ -27,6 +27,7 @@ METRICS = {
     "ID angle": IdentityAngle,
     "LMD": LMD,
     "LMD-106": LMD106,
+    "nearest person": NearestPerson,
     "FD identity": FrechetIdentity,
     "KID identity": lambda: KernelDistance(FrechetIdentity()),
     "FD-prior": FDPrior,
@@ -59,6 +60,7 @@ __all__ = [
     "FrechetIdentity",
     "IdentityAngle",
     "KernelDistance",
+    "NearestPerson",
     "RunTime",
     "measure",
 ]

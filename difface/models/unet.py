@@ -9,6 +9,8 @@ from diffusers.models.unets.unet_2d_blocks import get_down_block, get_up_block
 from torch import nn
 from torch.nn import functional
 
+from difface.contraction import contraction
+
 
 class UNet(UNet2DModel):
     """`UNet2DModel` whose `layers_per_block` may differ per level, as in the 512-pixel prior ([1, 2, 2, 2, 2, 3, 4]).
@@ -26,9 +28,11 @@ class UNet(UNet2DModel):
         layers_per_block: residual blocks on the way down, one number for all levels or one for each; the way up has one
             more.
         patch_size: p, 1 or more; H and W must be multiples of it.
+        even_patches: take a part of eps from x_t itself, see `even`; for networks that see x_t alone and predict eps.
 
     Raises:
-        ValueError: `layers_per_block` has not one entry per level, or `sample_size` is no multiple of `patch_size`.
+        ValueError: `layers_per_block` has not one entry per level, `sample_size` is no multiple of `patch_size`, or
+            `even_patches` of a network of another kind.
     """
 
     @register_to_config
@@ -52,6 +56,7 @@ class UNet(UNet2DModel):
         norm_eps: float = 1e-5,
         resnet_time_scale_shift: str = "scale_shift",
         patch_size: int = 1,
+        even_patches: bool = False,
     ):
         levels = len(block_out_channels)
         layers = [layers_per_block] * levels if isinstance(layers_per_block, int) else list(layers_per_block)
@@ -62,6 +67,11 @@ class UNet(UNet2DModel):
             )
         if patch_size < 1 or sample_size % patch_size:
             raise ValueError(f"`sample_size` must be a multiple of `patch_size`; got {sample_size} and {patch_size}.")
+        if even_patches and in_channels != out_channels:
+            raise ValueError(
+                f"`even_patches` is for networks from x_t to eps, of equal channels; got {in_channels} and "
+                f"{out_channels}."
+            )
         # The undecorated constructor: the decorated one would put its own, single `layers_per_block` in the config.
         UNet2DModel.__init__.__wrapped__(
             self,
@@ -98,6 +108,8 @@ class UNet(UNet2DModel):
         """The parent's, on patches: see the class."""
         patches = functional.pixel_unshuffle(sample, self.config.patch_size)
         (out,) = super().forward(patches, timestep, class_labels, return_dict=False)
+        if self.config.even_patches:
+            out = even(out, patches, timestep, self.config.patch_size).to(sample.dtype)
         out = functional.pixel_shuffle(out, self.config.patch_size)
         return UNet2DOutput(sample=out) if return_dict else (out,)
 
@@ -138,3 +150,39 @@ class UNet(UNet2DModel):
             upsample_type=self.config.upsample_type,
             **self._shared_block_arguments(),
         )
+
+
+def even(eps: torch.Tensor, x_t: torch.Tensor, timestep: torch.Tensor | float | int, patch_size: int) -> torch.Tensor:
+    """Predicted noise whose means at the places of a patch are those that x_t shows.
+
+    Over a whole photo the pixels at each of the p x p places of a patch have the same mean, so what differs between
+    these means in x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps is noise alone, and eps has it 1 / sqrt(1 - abar_t)
+    times as large. A network hardly learns this (its normalisation takes means away) and leaves a grid of the patches.
+
+    Args:
+        eps: predicted by the network, (B, C p^2, H, W), as `pixel_unshuffle` orders channels.
+        x_t: its input, of the same shape.
+        timestep: t in 0..T-1, a number or (B,), on the noise schedule that all priors have.
+        patch_size: p.
+
+    Returns:
+        As `eps`, in float32.
+
+    Example:
+        >>> x_0, noise = torch.full((1, 3, 8, 8), 0.5), torch.randn(1, 3, 8, 8)
+        >>> abar = contraction().alphas_cumprod[400].float()
+        >>> x_t = functional.pixel_unshuffle(abar.sqrt() * x_0 + (1 - abar).sqrt() * noise, 2)
+        >>> found = even(torch.zeros_like(x_t), x_t, 400, 2)
+        >>> means = functional.pixel_unshuffle(noise, 2).mean((2, 3)).view(3, 4)
+        >>> torch.allclose(found.mean((2, 3)).view(3, 4), means - means.mean(1, keepdim=True), atol=1e-6)
+        True
+    """
+    level = (1 - contraction().alphas_cumprod).sqrt()[torch.as_tensor(timestep).long().cpu()].to(x_t.device).float()
+    shown = _differences(x_t, patch_size) / level.reshape(-1, 1, 1, 1)
+    return eps.float() + shown - _differences(eps, patch_size)
+
+
+def _differences(patches: torch.Tensor, patch_size: int) -> torch.Tensor:
+    """(B, C p^2, 1, 1): how far the mean at each place of a patch is from that of all its places."""
+    means = patches.float().mean((2, 3)).unflatten(1, (-1, patch_size**2))
+    return (means - means.mean(2, keepdim=True)).flatten(1)[:, :, None, None]

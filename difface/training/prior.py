@@ -19,6 +19,8 @@ SHAPES: dict[int, dict] = {
     128: {"patch_size": 2, "block_out_channels": (64, 128, 192, 256)},
 }
 """Side in pixels up to which a shape serves -> the arguments of its `UNet`: 7.5 and 15.8 million parameters."""
+PICTURE = 3
+"""Channels of x_t."""
 SIZE_STEP = 8
 """The network halves the side of a picture, or of its patches, three times."""
 SOFT_FROM = 150
@@ -41,7 +43,8 @@ def network(size: int, in_channels: int = 3) -> UNet:
     step = SIZE_STEP * shape.get("patch_size", 1)
     if size % step:
         raise TrainingError(f"`size` must be a multiple of {step} for this prior; got {size}.")
-    return UNet(sample_size=size, in_channels=in_channels, **shape)
+    even = shape.get("patch_size", 1) > 1 and in_channels == PICTURE
+    return UNet(sample_size=size, in_channels=in_channels, even_patches=even, **shape)
 
 
 def train_prior(

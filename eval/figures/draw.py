@@ -80,7 +80,7 @@ def faces_of(profile: str, data: Path | None, lq: Path | None, limit: int) -> Fa
     size = profiles.profile(profile).size
     if data or lq:
         return read_faces(size, data, lq, limit)
-    faces = default_faces(limit)
+    faces = default_faces(limit, profile if profile in profiles.EMBEDDED else "tiny")
     if faces.size != size:
         raise ValueError(
             f"this profile's faces have {size} pixels and those at hand {faces.size}; a folder of aligned faces is "

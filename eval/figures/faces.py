@@ -59,21 +59,22 @@ class Faces:
         return [generator_of(name) for name in self.names]
 
 
-def default_faces(count: int = 3) -> Faces:
-    """Faces that anybody may use and that need no download: the astronaut and samples of the embedded prior, 64 pixels.
+def default_faces(count: int = 3, profile: str = "tiny") -> Faces:
+    """Faces that anybody may use and that need no download: the astronaut and samples of an embedded prior.
 
     They are degraded at the gallery's three levels by turns. The samples are the prior's own, so that numbers on them
     are kinder to it than numbers on strangers' faces.
 
     Args:
         count: how many, from 2.
+        profile: whose prior, and whose size.
 
     Raises:
         ValueError: fewer than two.
     """
     if count < 2:
         raise ValueError(f"`count` must be 2 or more, the astronaut and samples; got {count}.")
-    clean = clean_faces(list(range(count - 1)))
+    clean = clean_faces(list(range(count - 1)), profile)
     names, hq = tuple(clean), torch.stack(list(clean.values()))
     levels = [level(hq.shape[-1], TURNS[k % len(TURNS)]) for k in range(count)]
     return Faces(names, hq, degrade(hq, levels, noises(names)))

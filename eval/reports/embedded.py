@@ -22,24 +22,41 @@ from eval.tables.render import markdown_grid
 BATCH = 25
 STARTS = (150, 250, 400)
 """N of DifFace."""
+FEW = 20
+"""Steps of the short chain."""
 MEANS = ("PSNR", "SSIM", "ID angle")
+NEAREST = "nearest person"
 DISTANCES = {"FD identity": 1, "KID identity": 4}
 """Distance to the training faces -> decimals."""
 UNTOUCHED = "untouched"
 """The level of the test faces as they are."""
 
 
-def settings(profile: str) -> list[Setting]:
-    """All rows of a level: the input, every f(y), DifFace after each, and after the first with other samplers."""
+def settings(profile: str, most_calls: int | None = None) -> list[Setting]:
+    """All rows of a level: the input, every f(y), and DifFace after the first, by DDIM and by five calls.
+
+    Of the profile `tiny` also DifFace after the others, and the two starts side by side.
+
+    Args:
+        profile: whose networks.
+        most_calls: leave out what calls the prior more often for a picture.
+    """
     estimators = list(profiles.profile(profile).estimators)
     rows = [Setting(), *(Setting(profile, estimator) for estimator in estimators)]
-    rows += [Setting(profile, estimator, begin_index) for estimator in estimators for begin_index in STARTS]
-    for begin_index in STARTS[1:]:
+    for begin_index in STARTS:
         ours = Setting(profile, estimators[0], begin_index)
-        rows.append(replace(ours, scheduler="dpm++", steps=FAST_CALLS))
-        for steps in (20, 50, ours.steps):
-            rows += [replace(ours, steps=steps, official_start=official) for official in (False, True)]
-    return list(dict.fromkeys(rows))
+        rows += [ours, replace(ours, steps=FEW), replace(ours, scheduler="dpm++", steps=FAST_CALLS)]
+    if profile == "tiny":
+        rows += [Setting(profile, estimator, begin_index) for estimator in estimators[1:] for begin_index in STARTS]
+        for begin_index in STARTS[1:]:
+            ours = Setting(profile, estimators[0], begin_index)
+            rows += [
+                replace(ours, steps=steps, official_start=official)
+                for steps in (FEW, 50, ours.steps)
+                for official in (False, True)
+            ]
+    distinct = list(dict.fromkeys(rows))
+    return [row for row in distinct if most_calls is None or len(row.timesteps) <= most_calls]
 
 
 def label(row: dict[str, Any]) -> str:
@@ -57,23 +74,24 @@ def label(row: dict[str, Any]) -> str:
     return f"{which}, {made['steps']} steps, {'official' if made['official_start'] else 'matched'} start"
 
 
-def report(study: Study, output: Path) -> dict[str, Any]:
+def report(study: Study, output: Path, most_calls: int | None = None) -> dict[str, Any]:
     """Measure every setting at every level.
 
     Args:
         study: what is measured.
         output: JSON file.
+        most_calls: leave out what calls the prior more often for a picture.
 
     Returns:
         `profile`, `dtype`, `faces` (test faces), `weights` (network -> SHA-256), `rows` (level, s, the setting, PSNR in
-        dB, SSIM, ID angle in degrees, and the distances, each with the jackknife's standard error over the test faces,
-        `... error`) and `samples` (see `sample_report`).
+        dB, SSIM, ID angle in degrees, the share whose nearest test face is their own, and the distances, each with the
+        jackknife's standard error over the test faces, `... error`) and `samples` (see `sample_report`).
 
     Raises:
         ValueError: a metric lacks its weights.
     """
     runner, chosen = study.runner(BATCH), profiles.profile(study.profile)
-    rows = list(_rows(study, runner))
+    rows = list(_rows(study, runner, settings(study.profile, most_calls)))
     done = {
         "profile": study.profile,
         "dtype": runner.dtype,
@@ -87,15 +105,15 @@ def report(study: Study, output: Path) -> dict[str, Any]:
     return done
 
 
-def _rows(study: Study, runner: Runner) -> Iterator[dict[str, Any]]:
+def _rows(study: Study, runner: Runner, order: list[Setting]) -> Iterator[dict[str, Any]]:
     for name in LEVELS:
         scale = level(study.size, name).scale
         faces = study.degraded(scale)
-        methods = {(name, scale): settings(study.profile)}
+        methods = {(name, scale): order}
         if name == next(iter(LEVELS)):
             methods = {(UNTOUCHED, 1): [FolderMethod(UNTOUCHED, faces.items[0].hq.parent)]} | methods
         for (told, s), chosen in methods.items():
-            runner.evaluate(faces, chosen, [*MEANS, *DISTANCES])
+            runner.evaluate(faces, chosen, [*MEANS, NEAREST, *DISTANCES])
             for method in chosen:
                 yield {"level": told, "s": s, "setting": _told(method)} | _scores(runner, faces, method)
 
@@ -108,7 +126,7 @@ def _told(method: Setting | FolderMethod) -> dict[str, Any]:
 
 def _scores(runner: Runner, faces: Dataset, method: Setting | FolderMethod) -> dict[str, float | None]:
     scores: dict[str, float | None] = {
-        name: None if isinf(value) else value for name, value in runner.means(faces, method, MEANS).items()
+        name: None if isinf(value) else value for name, value in runner.means(faces, method, (*MEANS, NEAREST)).items()
     }
     for name in DISTANCES:
         found = runner.scores(faces, method, name)
@@ -125,7 +143,8 @@ def markdown(done: dict[str, Any]) -> str:
     for name in dict.fromkeys(row["level"] for row in by_severity):
         rows = [row for row in by_severity if row["level"] == name]
         distances = [distance for distance in DISTANCES if distance in rows[0]]
-        head = ["", "PSNR (dB)", "SSIM", "ID angle (degrees)", *distances]
+        nearest = [NEAREST] if NEAREST in rows[0] else []  # not in reports from before it was measured
+        head = ["", "PSNR (dB)", "SSIM", "ID angle (degrees)", *nearest, *distances]
         grid = markdown_grid([head, *(_cells(row, distances) for row in rows)])
         parts.append(f"**{name}** (s = {rows[0]['s']:g})\n\n{grid}")
     return "\n\n".join([*parts, _sample_lines(done["samples"])])
@@ -134,6 +153,7 @@ def markdown(done: dict[str, Any]) -> str:
 def _cells(row: dict[str, Any], distances: list[str]) -> list[str]:
     psnr = "-" if row["PSNR"] is None else f"{row['PSNR']:.2f}"
     told = [f"{row['SSIM']:.3f}", f"{row['ID angle']:.1f}"]
+    told += [f"{row[NEAREST]:.0%}"] if NEAREST in row else []
     return [label(row), psnr, *told, *(distance(row, name) for name in distances)]
 
 

@@ -336,7 +336,7 @@ def test_faces_from_folders(two, tmp_path):
 
 def test_default_faces_and_their_size(runner, two, monkeypatch):
     clean = {"astronaut": torch.rand(3, 64, 64), "sample_0": torch.rand(3, 64, 64)}
-    monkeypatch.setattr(faces_module, "clean_faces", lambda seeds: clean)
+    monkeypatch.setattr(faces_module, "clean_faces", lambda seeds, profile: clean)
     faces = default_faces(2)
     assert faces.names == ("astronaut", "sample_0") and not torch.equal(faces.lq, faces.hq)
     assert torch.equal(faces.lq, default_faces(2).lq)

@@ -7,7 +7,7 @@ from scipy import linalg
 from skimage.metrics import peak_signal_noise_ratio
 
 from difface import images
-from difface.metrics import METRICS, PSNR, FrechetIdentity, IdentityAngle
+from difface.metrics import METRICS, PSNR, FrechetIdentity, IdentityAngle, NearestPerson
 from difface.metrics.frechet import frechet_distance
 from difface.metrics.identity import embed
 from difface.weights import CATALOG
@@ -53,6 +53,26 @@ def portraits(testdata, count: int, points=None) -> torch.Tensor:
         photo = images.read(file)
         crops.append(images.to_tensors(faces.align(photo, faces.largest(faces.find_faces(photo)).points, 64))[0])
     return torch.stack(crops)
+
+
+def test_nearest_person_finds_real_people_and_no_strangers(onnx, testdata):
+    """People are nearest to themselves when slightly noisy; with the truths in another order none is found."""
+    people = portraits(testdata, 6)
+    found, turned = NearestPerson(), NearestPerson()
+    for metric, truth in ((found, people), (turned, people.roll(1, 0))):
+        metric.update(truth, real=True)
+        metric.update(noisy(people, 0.02))
+    assert found.compute() == 1 and turned.compute() == 0
+    found.update(people[:1], real=True)
+    with pytest.raises(ValueError, match="a truth for each picture; got 7 for 6"):
+        found.compute()
+
+
+def test_nearest_person_without_each():
+    metric = NearestPerson()
+    metric.add(np.eye(3), real=True)
+    metric.add(np.array([[1.0, 0, 0], [1, 0, 0], [0, 0, 1]]))
+    assert metric.compute() == pytest.approx(2 / 3) and np.allclose(metric.without(), [0.5, 1, 0.5])
 
 
 def test_identity_on_real_faces(onnx, testdata):

@@ -5,12 +5,12 @@ import torch
 from conftest import small_unet
 from diffusers import UNet2DModel
 
-from difface import UNet
+from difface import UNet, build_scheduler
 
 
 def test_one_number_is_the_stock_network():
     ours = small_unet(layers_per_block=2)
-    own = ("patch_size",)
+    own = ("patch_size", "even_patches")
     stock = UNet2DModel(**{key: value for key, value in ours.config.items() if key[0] != "_" and key not in own})
     stock.load_state_dict(ours.state_dict())
     x = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
@@ -62,3 +62,28 @@ def test_patches_are_channels_of_the_same_network(tmp_path, channels):
 def test_a_size_that_patches_do_not_fill_is_refused():
     with pytest.raises(ValueError, match="multiple of `patch_size`; got 33 and 2"):
         small_unet(patch_size=2, sample_size=33)
+
+
+def test_even_patches_take_the_means_from_x_t():
+    """Of x_t of an even picture the noise's means at the four places come out exactly; all else is the network's."""
+    unet, plain = (small_unet(patch_size=2, sample_size=32, even_patches=even) for even in (True, False))
+    abar = build_scheduler("ddim").alphas_cumprod[[10, 600]].view(2, 1, 1, 1)
+    noise = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    x_t = abar.sqrt() * torch.tensor([0.3, -0.2, 0.5]).view(1, 3, 1, 1) + (1 - abar).sqrt() * noise
+
+    def places(picture: torch.Tensor) -> torch.Tensor:
+        """(B, 3, 2, 2): the mean at each place of the 2 x 2 patches, less that of all."""
+        means = picture.reshape(-1, 3, 16, 2, 16, 2).mean((2, 4))
+        return means - means.mean((2, 3), keepdim=True)
+
+    with torch.no_grad():
+        out, before = (network(x_t, torch.tensor([10, 600])).sample for network in (unet, plain))
+    assert torch.allclose(places(out), places(noise), atol=1e-5)
+    assert not torch.allclose(places(before), places(noise), atol=1e-2)
+    rest = [picture - places(picture).repeat(1, 1, 16, 16) for picture in (out, before)]
+    assert torch.allclose(*rest, atol=1e-5)
+
+
+def test_even_patches_are_for_networks_from_x_t_to_eps():
+    with pytest.raises(ValueError, match="of equal channels; got 6 and 3"):
+        small_unet(patch_size=2, sample_size=32, in_channels=6, out_channels=3, even_patches=True)

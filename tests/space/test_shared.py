@@ -53,7 +53,7 @@ def test_whole_numbers():
 
 
 @pytest.mark.parametrize(
-    ("cuda", "there", "wanted"), [(True, True, "ffhq512"), (True, False, "tiny"), (False, True, "tiny")]
+    ("cuda", "there", "wanted"), [(True, True, "ffhq512"), (True, False, "small"), (False, True, "small")]
 )
 def test_the_papers_models_need_a_gpu_and_their_weights(monkeypatch, cuda, there, wanted):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)

@@ -18,7 +18,7 @@ def test_report(onnx, tmp_path, monkeypatch):
             face = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(k))
             images.write(images.to_pil(face), tmp_path / folder / f"{k}.png")
     few = [Setting(), Setting("tiny", "srcnn"), Setting("tiny", "swinir", 400, "dpm++", 5)]
-    monkeypatch.setattr(embedded, "settings", lambda profile: few)
+    monkeypatch.setattr(embedded, "settings", lambda *_: few)
     for name, small in (("COUNT", 2), ("BATCH", 2), ("STEPS", 5)):
         monkeypatch.setattr(samples, name, small)
     given = Study(tmp_path / "test", tmp_path / "train", tmp_path / "work"), tmp_path / "report.json"
@@ -43,7 +43,7 @@ def test_report(onnx, tmp_path, monkeypatch):
 
 def test_all_settings_are_there():
     rows = embedded.settings("tiny")
-    assert len(rows) == len(set(rows)) == 3 + 2 * 3 + 2 * 6
+    assert len(rows) == len(set(rows)) == 3 + 3 * 3 + 3 + 2 * 4
     labels = {embedded.label({"level": "mild", "setting": embedded._told(row)}) for row in rows}
     assert len(labels) == len(rows)
 
