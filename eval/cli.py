@@ -255,6 +255,24 @@ def agreement(
 
 
 @app.command()
+def status(
+    results: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of measured tables; the committed ones by default.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="DIR", help="Write it as Markdown, JSON, HTML and a badge.")
+    ] = None,
+) -> None:
+    """Say of every number of the paper whether it was reproduced, and if not, why."""
+    from eval import status as measure
+
+    numbers = measure.status(results or measure.RESULTS)
+    typer.echo(measure.markdown(numbers))
+    for path in measure.write(numbers, output) if output else []:
+        typer.echo(path)
+
+
+@app.command()
 def results(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The page, docs/results.md.")],
     readme: Annotated[Path | None, typer.Option(metavar="FILE", help="Renew the small table in it, too.")] = None,

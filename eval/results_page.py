@@ -13,7 +13,7 @@ import yaml
 from difface import profiles
 from difface.files import whole_file
 from difface.schedulers import FAST_CALLS
-from eval.reports import embedded
+from eval.reports import embedded, fairness
 from eval.settings import Setting
 from eval.tables.render import markdown_grid
 
@@ -25,7 +25,7 @@ _HEAD = """# Results
 """
 _PRINTED = "**Printed in the paper**"
 _REASONS = re.compile(r"n/a:\n\n(?:- .*\n)+\n?")
-_REPORT = "report.json"
+_REPORTS = {"report.json": embedded.markdown, "fairness.json": fairness.markdown}
 
 
 def write(output: Path, readme: Path | None = None) -> list[Path]:
@@ -67,13 +67,13 @@ def page(folder: Path) -> str:
 
 
 def front_table(report: dict) -> str:
-    """The README's small table: input, f(y), DifFace by DDIM and by five calls, at s = 4 and its N, and real faces.
+    """The README's small table at the middle level: input, f(y), DifFace at its N, and real faces.
 
     Args:
-        report: of the embedded models, as `eval.reports.embedded` writes it.
+        report: of the embedded models, as `eval.reports.embedded` writes it; settings that it lacks are left out.
     """
-    chosen, estimator = profiles.profile("tiny"), profiles.restoring_estimator("tiny")
-    ours = Setting("tiny", estimator, chosen.begin_index)
+    chosen, estimator = profiles.profile(profiles.DEFAULT), profiles.restoring_estimator(profiles.DEFAULT)
+    ours = Setting(profiles.DEFAULT, estimator, chosen.begin_index)
     fast = replace(ours, scheduler="dpm++", steps=FAST_CALLS)
     names = {
         ("middle", Setting()): "the input",
@@ -82,12 +82,17 @@ def front_table(report: dict) -> str:
         ("middle", fast): "**DifFace**, `--fast`",
         ("untouched", Setting()): "real faces",
     }
-    rows = {(row["level"], Setting(**row["setting"])): row for row in report["rows"]}
+    rows = {(row["level"], _setting(row["setting"])): row for row in report["rows"]}
     body = []
-    for key, name in names.items():
+    for key, name in ((key, name) for key, name in names.items() if key in rows):
         psnr = "-" if rows[key]["PSNR"] is None else f"{rows[key]['PSNR']:.2f}"
         body.append([name, psnr, f"{rows[key]['ID angle']:.1f}", embedded.distance(rows[key], "FD identity")])
     return markdown_grid([["", "PSNR ↑ (dB)", "ID angle ↓ (degrees)", "FD identity ↓"], *body])
+
+
+def _setting(told: dict) -> Setting:
+    """What a report's row tells of its setting; the networks are those of the report's profile."""
+    return Setting(profiles.DEFAULT if told["estimator"] else Setting().profile, **told)
 
 
 def with_front_table(text: str, name: str) -> str:
@@ -96,7 +101,7 @@ def with_front_table(text: str, name: str) -> str:
     Raises:
         ValueError: there are no marks; `name` says where.
     """
-    report = json.loads((profiles.ASSETS / "tiny" / _REPORT).read_text(encoding="utf-8"))
+    report = json.loads((profiles.ASSETS / profiles.DEFAULT / "report.json").read_text(encoding="utf-8"))
     marks = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.DOTALL)
     if not marks.search(text):
         raise ValueError(
@@ -109,15 +114,15 @@ def _files() -> list[Path]:
     """Reports, tables as Markdown, and what is a CSV file alone; in order of name."""
     tables = sorted(RESULTS.rglob("*.md"))
     alone = [path for path in sorted(RESULTS.rglob("*.csv")) if path.with_suffix(".md") not in tables]
-    return [*sorted(profiles.ASSETS.glob(f"*/{_REPORT}")), *tables, *alone]
+    return [*(path for name in _REPORTS for path in sorted(profiles.ASSETS.glob(f"*/{name}"))), *tables, *alone]
 
 
 def _shown(path: Path, folder: Path) -> Iterator[str]:
     """A file as Markdown, and a link to it."""
     link = Path(os.path.relpath(path, folder)).as_posix()
-    if path.name == _REPORT:
+    if path.name in _REPORTS:
         yield f"### {path.parent.name}"
-        yield embedded.markdown(json.loads(path.read_text(encoding="utf-8")))
+        yield _REPORTS[path.name](json.loads(path.read_text(encoding="utf-8")))
     elif path.suffix == ".csv":
         table = pd.read_csv(path)
         yield markdown_grid(

@@ -51,12 +51,14 @@ class Dataset:
         label: what a table's footer says.
         size: side of the pictures in pixels.
         items: the pictures.
+        source: where the faces came from, e.g. "celeba"; "" where nothing says it.
     """
 
     name: str
     label: str
     size: int
     items: tuple[Item, ...]
+    source: str = ""
 
     @cached_property
     def digest(self) -> str:
@@ -108,7 +110,7 @@ def open_dataset(folder: Path) -> Dataset:
         if not path.is_file():
             raise ValueError(f"{path} is in the manifest but not there: build the dataset again, only it will be made.")
     described = json.loads((folder / DESCRIPTION).read_text())
-    return Dataset(described["name"], described["label"], described["size"], items)
+    return Dataset(described["name"], described["label"], described["size"], items, described.get("source", ""))
 
 
 def write_description(folder: Path, description: dict) -> None:

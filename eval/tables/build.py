@@ -51,11 +51,19 @@ class Line:
 
 @dataclass(frozen=True)
 class Block:
-    """The rows on one data set, and what that is."""
+    """The rows on one data set, and what that is.
+
+    Attributes:
+        name: of the paper's block, or of the data set.
+        footer: what it was measured on.
+        lines: the rows.
+        as_printed: whether data and networks are those of the paper, so that its numbers may be compared.
+    """
 
     name: str
     footer: str
     lines: tuple[Line, ...]
+    as_printed: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,7 +118,9 @@ def build(
         if paired:
             lines = _tested(lines, of_block, dataset, runner, scored)
         fitted = filter(None, (runner.fitted(dataset, method) for method in methods if scored))
-        blocks.append(Block(name or dataset.name, "; ".join([dataset.label, *fitted]), tuple(lines)))
+        footer = "; ".join([dataset.label, *fitted])
+        same = definitions.as_printed(number, name, dataset, options)
+        blocks.append(Block(name or dataset.name, footer, tuple(lines), same))
     if number in definitions.AVERAGE:
         blocks.append(_average(number, blocks, rows))
     return Result(number, printed.caption, tuple(columns), tuple(blocks), printed.notes, _made(rows, blocks, runner))
@@ -156,7 +166,8 @@ def _average(number: str, blocks: list[Block], rows: list[Row]) -> Block:
             lacking = [part.reason for part in parts if part.value is None]
             cells[column] = Cell(reason=lacking[0]) if lacking else _mean_of(parts)
         lines.append(Line(row.label, cells, _printed(number, row.printed, name)))
-    return Block(name, f"the plain mean of the {len(blocks)} kinds", tuple(lines))
+    same = all(block.as_printed for block in blocks)
+    return Block(name, f"the plain mean of the {len(blocks)} kinds", tuple(lines), same)
 
 
 def _mean_of(parts: list[Cell]) -> Cell:

@@ -7,6 +7,7 @@ from typing import Literal
 from difface import inpaint, profiles
 from difface.methods import Task
 from eval import paper, rivals
+from eval.datasets import Dataset
 from eval.metrics import METRICS
 from eval.run import Method
 from eval.settings import Agreement, FolderMethod, Setting
@@ -43,6 +44,13 @@ TRADE_OFFS = ((500, 200), (250, 100), (100, 40), (50, 20), (20, 8))
 
 SAMPLES = "samples"
 """A row's method: faces that the prior draws on its own."""
+
+NETWORKS = {
+    **dict.fromkeys(("I", "II", "III", "IV", "V", "VIII", "IX", "X"), "ffhq512"),
+    **dict.fromkeys(("VI", "VII"), "ffhq256-inpaint"),
+    "XI": "imagenet256-sr",
+}
+"""Number -> the profile of the networks that the paper measured."""
 
 PAPER_START = 400
 """N of the paper's tables, on the chain of 1000."""
@@ -128,6 +136,16 @@ def rows(number: str, options: Options) -> list[Row]:
         if isinstance(row.method, Setting):
             row.method.chain()
     return [*_peers(number, ours, options), *ours]
+
+
+def as_printed(number: str, block: str | None, dataset: Dataset, options: Options) -> bool:
+    """Whether a table's numbers on a set are of the paper's data, networks, N and steps."""
+    printed = paper.table(number)
+    images = {part.name: part.images for part in printed.blocks}.get(block)
+    paper_data = dataset.source in ("celeba", "real") and len(dataset.items) == images
+    same_size = printed.setting.size in (None, dataset.size)
+    unchanged = options.start is None and options.steps == (printed.setting.steps or options.steps)
+    return paper_data and same_size and unchanged and options.profile == NETWORKS[number]
 
 
 def shared(rows: Sequence[Row]) -> str:

@@ -14,6 +14,8 @@ from eval.tables import statistics
 from eval.tables.build import Block, Cell, Result
 from eval.tables.definitions import CALLS
 
+AS_PRINTED = "as printed"
+"""The CSV's column that says whether data and networks are the paper's."""
 _DIGITS = {"SSIM": 3, "SSIM (RGB)": 3, "LPIPS": 3, "LPIPS-alex": 3, "LPIPS-squeeze": 3}
 _DIGITS |= {CALLS: 0}
 _DIGITS |= dict.fromkeys(("KID identity", "KID-prior", "KID-F", "KID-G"), 4)
@@ -52,11 +54,11 @@ def write(result: Result, folder: Path) -> list[Path]:
 
 
 def frame(result: Result) -> pd.DataFrame:
-    """One line per row and block: measured columns, their intervals and p, and the printed columns (`paper ...`)."""
+    """One line per row and block: `AS_PRINTED`, measured columns, intervals and p, and printed columns (`paper ...`)."""
     records = []
     for block in result.blocks:
         for line in block.lines:
-            record: dict[str, object] = {"data": block.name, "method": line.label}
+            record: dict[str, object] = {"data": block.name, "method": line.label, AS_PRINTED: block.as_printed}
             for name in result.columns:
                 cell = line.measured[name]
                 record[name] = cell.value
