@@ -59,7 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Serve the page of DifFace Studio.")
     parser.add_argument(
         "--profile",
-        help="small, tiny, ffhq512 or a folder of `python -m difface assemble`; DIFFACE_PROFILE, else the best there is",
+        help="small, tiny, ffhq512 or a folder of `difface assemble`; DIFFACE_PROFILE, else the best there is",
     )
     parser.add_argument("--port", type=int, default=7860)
     arguments = parser.parse_args()

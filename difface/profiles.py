@@ -73,7 +73,7 @@ PROFILES = {
             estimators={"swinir": _embedded("small", "swinir"), "srcnn": _embedded("small", "srcnn")},
             begin_index=250,
             files=(),
-            licence="CC BY 3.0, trained on official portraits of the U.S. (public domain, CC0, MIT) and © UK Parliament",
+            licence="CC BY 3.0, trained on official portraits: U.S. (public domain, CC0, MIT), © UK Parliament",
             inpainting={"lama": _embedded("small", "lama")},
         ),
         Profile(

@@ -121,7 +121,9 @@ def _absent(place: tuple, row: Row | None, networks: str) -> Number:
         here = rivals.rival(method, definitions.TASKS[number], networks) if number in definitions.TASKS else None
         run += f" --methods {here.key if here else f'{method.lower()}=DIR'}"
     lacking = [name for name in profiles.profile(networks).files if not _is_here(name)]
-    missing = [f"python -m difface fetch {networks} --accept-licence"] if lacking and (row is None or row.method) else []
+    missing = (
+        [f"python -m difface fetch {networks} --accept-licence"] if lacking and (row is None or row.method) else []
+    )
     missing += [row.reason] if row and row.reason else []
     needs = METRICS[column]().needs if column in METRICS else ()
     missing += [f"python -m difface fetch {name}" for name in needs if not _is_here(name)]

@@ -71,8 +71,8 @@ LIMITS = """
 WEIGHTS = {
     "small": (
         "The embedded weights were trained on official portraits: 1,254 of members of the U.S. Congress and other "
-        "American officials, 1,149 of members of the UK Parliament: mostly adults from 30 up, frontal, smiling, well lit. "
-        "Everyone who is rare among them is restored worse, and pulled towards what is common there."
+        "American officials, 1,149 of members of the UK Parliament: mostly adults from 30 up, frontal, smiling, well "
+        "lit. Everyone who is rare among them is restored worse, and pulled towards what is common there."
     ),
     "tiny": (
         "The embedded weights were trained on 1,149 official portraits of members of one parliament: mostly adults "

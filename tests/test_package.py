@@ -40,7 +40,12 @@ def test_the_wheel_is_small_and_whole(installed):
     (wheel,) = installed.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert wheel.stat().st_size < LARGEST
-    for name in ("difface/py.typed", "difface/assets/tiny/unet/config.json", "difface/assets/small/unet/config.json", "eval/paper.yaml"):
+    for name in (
+        "difface/py.typed",
+        "difface/assets/tiny/unet/config.json",
+        "difface/assets/small/unet/config.json",
+        "eval/paper.yaml",
+    ):
         assert name in names
     assert not [name for name in names if name.startswith(("tests/", "notebooks/", "assets/"))]
 

@@ -56,7 +56,9 @@ def high_frequencies(picture: torch.Tensor) -> float:
 
 
 def test_everything_takes_the_same_profile_by_default():
-    defaults = {inspect.signature(made).parameters["profile"].default for made in (cli.restore, cli.inpaint, cli.sample)}
+    defaults = {
+        inspect.signature(made).parameters["profile"].default for made in (cli.restore, cli.inpaint, cli.sample)
+    }
     defaults |= {inspect.signature(page.build).parameters["profile_name"].default}
     defaults |= {inspect.signature(methods.load).parameters["profile"].default}
     assert defaults == {profiles.DEFAULT} == {"small"}
@@ -81,7 +83,9 @@ def test_samples_have_no_grid_of_patches(pipeline):
     spectrum = torch.fft.fft2(drawn.mean(1)).abs().square().mean(0)
     half = SIZE // 2
     for row, column in ((half, 0), (0, half), (half, half)):
-        near = torch.stack([spectrum[(row + i) % SIZE, (column + j) % SIZE] for i in (-3, -2, 2, 3) for j in (-3, -2, 2, 3)])
+        near = torch.stack(
+            [spectrum[(row + i) % SIZE, (column + j) % SIZE] for i in (-3, -2, 2, 3) for j in (-3, -2, 2, 3)]
+        )
         assert spectrum[row, column] < 4 * near.mean()
 
 
@@ -107,7 +111,9 @@ def test_holes_are_filled_and_the_rest_is_kept(no_weights, tmp_path, truth):
     Image.fromarray(mask).save(tmp_path / "mask.png")
     given = [str(tmp_path / "face.png"), "--mask", str(tmp_path / "mask.png"), "-o", str(tmp_path / "out")]
     assert cli.main(["inpaint", *given, "--steps", "20"]) == 0
-    filled, clean = (np.asarray(Image.open(tmp_path / name / "face.png").convert("RGB"), float) for name in ("out", "."))
+    filled, clean = (
+        np.asarray(Image.open(tmp_path / name / "face.png").convert("RGB"), float) for name in ("out", ".")
+    )
     assert np.abs(filled - clean)[:, : SIZE // 2].max() <= 1
     assert filled[:, SIZE // 2 :].std() > 0.5 * clean[:, SIZE // 2 :].std()
 

@@ -145,7 +145,7 @@ def markdown(done: dict[str, Any]) -> str:
     parts = [f"{done['faces']} pictures of {done['people']} people."]
     for name in dict.fromkeys(row["level"] for row in done["rows"]):
         rows = {(r["column"], r["group"], r["setting"]): r for r in done["rows"] if r["level"] == name}
-        shown = [setting for setting in dict.fromkeys(key[2] for key in rows)]
+        shown = list(dict.fromkeys(key[2] for key in rows))
         head = ["", "pictures", *(f"{metric}, {setting}" for metric in METRICS for setting in shown)]
         body = []
         for column, group in dict.fromkeys(key[:2] for key in rows):

@@ -54,7 +54,7 @@ def write(result: Result, folder: Path) -> list[Path]:
 
 
 def frame(result: Result) -> pd.DataFrame:
-    """One line per row and block: `AS_PRINTED`, measured columns, intervals and p, and printed columns (`paper ...`)."""
+    """One line per row and block: `AS_PRINTED`, measured columns, intervals, p, and printed columns (`paper ...`)."""
     records = []
     for block in result.blocks:
         for line in block.lines:

@@ -27,7 +27,9 @@ def test_fairness(onnx, tmp_path, monkeypatch, capsys):
         face = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(k))
         face = face if k >= 4 else torch.full((3, 64, 64), 0.1 + 0.2 * k)
         images.write(images.to_pil(face), tmp_path / "faces" / f"{k}.png")
-        rows.append({"file": f"{k}.jpg", "person": f"0{k // 2}", "kind": "noisy" if k >= 4 else "smooth", "age": 20 + k})
+        rows.append(
+            {"file": f"{k}.jpg", "person": f"0{k // 2}", "kind": "noisy" if k >= 4 else "smooth", "age": 20 + k}
+        )
     pd.DataFrame(rows).to_csv(tmp_path / "labels.csv", index=False)
     monkeypatch.setattr(fairness, "SMALLEST", 2)
     given = ["--faces", tmp_path / "faces", "--labels", tmp_path / "labels.csv", "--work", tmp_path / "work"]
