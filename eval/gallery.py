@@ -1,6 +1,7 @@
 """Pictures that anybody may use: the embedded prior's and scikit-image's astronaut, degraded, restored, together."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import cycle
 from pathlib import Path
 
@@ -34,10 +35,16 @@ def astronaut_face(size: int = 64) -> Image.Image:
 
 def clean_faces(seeds: Sequence[int], profile: str = profiles.DEFAULT) -> dict[str, torch.Tensor]:
     """Name -> (3, size, size) in [0, 1]: the astronaut and samples of a profile's prior."""
+    astronaut = images.to_tensors(astronaut_face(profiles.profile(profile).size))[0]
+    return {"astronaut": astronaut} | _samples(tuple(seeds), profile)
+
+
+@lru_cache(maxsize=1)
+def _samples(seeds: tuple[int, ...], profile: str) -> dict[str, torch.Tensor]:
+    """Drawn once for examples and sheet."""
     pipeline = profiles.load(profile, prior_only=True)
     pipeline.set_progress_bar_config(disable=True)
-    named = {f"sample_{seed}": sample for seed, sample, _ in draw(pipeline, seeds, 250)}
-    return {"astronaut": images.to_tensors(astronaut_face(pipeline.size))[0]} | named
+    return {f"sample_{seed}": sample for seed, sample, _ in draw(pipeline, seeds, 250)}
 
 
 def examples(output: Path, seeds: Sequence[int], profile: str = profiles.DEFAULT) -> list[Path]:
