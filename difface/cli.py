@@ -62,7 +62,7 @@ Rival = Annotated[
     typer.Option("--method", help="Another method, with its official settings: ddrm, ... (`python -m eval methods`)."),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
-Dtype = Annotated[str, typer.Option(help="auto, float32, float16 or bfloat16.")]
+Dtype = Annotated[str, typer.Option(help="auto (bfloat16 where it is faster), float32, float16 or bfloat16.")]
 
 
 # Typer brings its own copy of click: its exceptions are reached through the public one that derives from them all.
@@ -223,6 +223,15 @@ def _say(file: Path, notes: Iterable[str]) -> None:
         typer.echo(f"note: {file}: the picture is {note}.", err=True)
 
 
+def _say_dtype(given: str, pipeline: "DifFacePipeline") -> None:
+    """Report in which type the networks compute and why, where it was left to the machine."""
+    from difface.precision import choose
+
+    if given == "auto":
+        name, reason = choose(given, pipeline.device)
+        typer.echo(f"note: the networks compute in {name}: {reason}.", err=True)
+
+
 def _seeds(seed: int, count: int) -> list:
     import torch
 
@@ -242,6 +251,7 @@ Start = Annotated[int | None, typer.Option(help="N, 1..1000; the profile's by de
 Steps = Annotated[int | None, typer.Option(help="Inference steps; 250 with ddim, 5 with the others.")]
 Eta = Annotated[float, typer.Option(help="0 (DDIM) to 1 (DDPM).")]
 Fast = Annotated[bool, typer.Option("--fast", help="DPM-Solver++ with five calls.")]
+Exact = Annotated[bool, typer.Option("--exact", help="DDIM in float32, bit for bit as before there was bfloat16.")]
 Samples = Annotated[int, typer.Option(min=1, max=MOST, help="Answers per picture.")]
 Results = Annotated[Path | None, typer.Option("-o", "--output", metavar="DIR", help="Folder for the results.")]
 Aligned = Annotated[bool, typer.Option("--aligned", help="Each picture is one aligned face: take it as it is.")]
@@ -273,6 +283,7 @@ def restore(
     eta: Eta = 0.5,
     scheduler: Scheduler = None,
     fast: Fast = False,
+    exact: Exact = False,
     samples: Samples = 1,
     seed: Seed = 0,
     aligned: Aligned = False,
@@ -292,8 +303,9 @@ def restore(
 ) -> None:
     """Restore any picture: one aligned face as it is; in anything else each face is found, restored and pasted back."""
     taking = _Taking(aligned, photo, _numbers(face_numbers), min_score, upscale, large, save_estimates)
-    sampling = _Sampling(estimator, start, steps, eta, scheduler, fast)
+    sampling = _Sampling(estimator, start, steps, eta, scheduler, fast, exact)
     taking.check()
+    dtype = sampling.dtype(dtype)
     if method is not None:
         _refuse_ours(method, taking.given() | sampling.given() | {"--list": only_list})
     sampling.check(profile, method, scale)
@@ -345,7 +357,12 @@ def _restored_files(
 def _load_rival(method: str, scale: int | None, profile: str, device: str, dtype: str, steps: int | None) -> "Method":
     from difface.methods import load
 
-    return load(method, "blind" if scale is None else "super-resolution", profile, device, dtype, steps)
+    return load(method, "blind" if scale is None else "super-resolution", profile, device, _official(dtype), steps)
+
+
+def _official(dtype: str) -> str:
+    """The type of another method, whose official settings are in float32 where none is given."""
+    return "float32" if dtype == "auto" else dtype
 
 
 @dataclass(frozen=True)
@@ -414,6 +431,21 @@ class _Sampling:
     eta: float
     scheduler: str | None
     fast: bool
+    exact: bool
+
+    def dtype(self, given: str) -> str:
+        """--dtype, or what --exact makes of it.
+
+        Raises:
+            ValueError: --exact beside another type or sampler.
+        """
+        if not self.exact:
+            return given
+        if given not in ("auto", "float32") or self.sampler != "ddim":
+            raise ValueError(
+                f"--exact stands for --dtype float32 --scheduler ddim; got {given} and {self.sampler}: leave one out."
+            )
+        return "float32"
 
     @property
     def sampler(self) -> str:
@@ -423,7 +455,7 @@ class _Sampling:
     def given(self) -> dict[str, bool]:
         """Option -> whether it is given; --steps is for every method."""
         named = {"--estimator": self.estimator, "--start": self.start, "--scheduler": self.scheduler}
-        return {"--eta": self.eta != 0.5, "--fast": self.fast} | {
+        return {"--eta": self.eta != 0.5, "--fast": self.fast, "--exact": self.exact} | {
             name: value is not None for name, value in named.items()
         }
 
@@ -488,6 +520,7 @@ class _Restoring:
         estimator = profiles.restoring_estimator(profile, self.sampling.estimator)
         pipeline = profiles.load(profile, estimator, self.sampling.sampler, device, dtype)
         pipeline.set_begin_index(self.sampling.start_of(profile))
+        _say_dtype(dtype, pipeline)
         made = {"estimator": estimator, "sampler": self.sampling.sampler}
 
         def work(group: list[Path], read: list) -> None:
@@ -578,7 +611,7 @@ def inpaint(
     answers, composite = _Answers(results, endings, profile, _checked(seed, samples)), not no_composite
     if method is not None:
         find_mask = _mask_source(mask)
-        rival = load(method, "inpainting", profile, device, dtype, steps)
+        rival = load(method, "inpainting", profile, device, _official(dtype), steps)
         return _restore_by(rival, answers, find_mask, composite=composite)
     start, eta = START if start is None else start, ETA if eta is None else eta
     _fill_all(answers, mask, rule, gamma, start, device, dtype, num_inference_steps=steps, eta=eta, composite=composite)
@@ -603,6 +636,7 @@ def _fill_all(
     estimator = profiles.inpainting_estimator(answers.profile)
     pipeline = profiles.load(answers.profile, estimator, "ddim", device, dtype)
     pipeline.set_begin_index(start)
+    _say_dtype(dtype, pipeline)
 
     def work(group: list[Path], pictures: list) -> None:
         (file,), (picture,) = group, pictures
@@ -792,6 +826,7 @@ def sample(
     _check_writable(output)
     chain(build_scheduler(scheduler), NUM_TRAIN_TIMESTEPS, steps, eta, default_eta=1.0)
     pipeline = profiles.load(profile, None, scheduler, device, dtype, prior_only=True)
+    _say_dtype(dtype, pipeline)
     for first in range(0, count, BATCH):
         part = generators[first : first + BATCH]
         result = pipeline.sample(len(part), steps, eta, part)

@@ -13,6 +13,7 @@ from difface.files import save_whole
 from difface.models.estimator import FaceEstimator
 from difface.models.unet import UNet
 from difface.pipeline import DifFacePipeline
+from difface.precision import torch_dtype
 from difface.schedulers import build_scheduler
 from difface.weights import converted
 
@@ -216,7 +217,7 @@ def load(
     estimator: str | None = None,
     scheduler: str = "ddim",
     device: str = "auto",
-    dtype: str = "auto",
+    dtype: str = "float32",
     prior_only: bool = False,
 ) -> DifFacePipeline:
     """A ready pipeline.
@@ -226,7 +227,7 @@ def load(
         estimator: of those of the profile; None for its first.
         scheduler: see `difface.schedulers`.
         device: "cpu", "cuda", "mps" or "auto" (the best there is).
-        dtype: "float32", "float16", "bfloat16" or "auto" (float32, as in the official code).
+        dtype: "float32" (as in the official code), "float16", "bfloat16" or "auto" (see `difface.precision.choose`).
         prior_only: leave the estimator out, to `sample` only.
 
     Raises:
@@ -253,15 +254,17 @@ def inpainting_estimator(name: str) -> str:
     return next(iter(profile(name).inpainting))
 
 
-def load_unet(name: str, device: str = "auto", dtype: str = "auto") -> UNet:
+def load_unet(name: str, device: str = "auto", dtype: str = "float32") -> UNet:
     """The prior of a profile; arguments and errors as for `load`."""
     chosen = profile(name)
-    place, kind = resolve_device(device), resolve_dtype(dtype)
-    # channels_last gives the same numbers in less time
-    return UNet.from_pretrained(chosen.unet(), torch_dtype=kind).to(place, memory_format=torch.channels_last)
+    place = resolve_device(device)
+    unet = UNet.from_pretrained(chosen.unet(), torch_dtype=torch_dtype(dtype, place))
+    return unet.to(place, memory_format=torch.channels_last)  # the same numbers in less time
 
 
-def load_estimator(name: str, estimator: str | None = None, device: str = "auto", dtype: str = "auto") -> FaceEstimator:
+def load_estimator(
+    name: str, estimator: str | None = None, device: str = "auto", dtype: str = "float32"
+) -> FaceEstimator:
     """An estimator of a profile; arguments and errors as for `load`."""
     known = profile(name).estimators | profile(name).inpainting
     if not known:
@@ -271,8 +274,8 @@ def load_estimator(name: str, estimator: str | None = None, device: str = "auto"
         raise ValueError(
             f"the profile '{name}' has no estimator '{estimator}'; {', '.join(known)} are accepted: choose one."
         )
-    place, kind = resolve_device(device), resolve_dtype(dtype)
-    return FaceEstimator.from_pretrained(known[estimator](), torch_dtype=kind).to(place)
+    place = resolve_device(device)
+    return FaceEstimator.from_pretrained(known[estimator](), torch_dtype=torch_dtype(dtype, place)).to(place)
 
 
 def restoring_estimator(name: str, estimator: str | None = None) -> str:
@@ -310,20 +313,3 @@ def resolve_device(name: str) -> torch.device:
             f"the device '{name}' is not there; auto, cpu, cuda and mps are accepted: use --device cpu."
         ) from None
     return torch.device(name)
-
-
-def dtype_name(name: str) -> str:
-    """The type that a name means, itself but for "auto": "float32", as in the official code.
-
-    Raises:
-        ValueError: another name.
-    """
-    known = ("auto", "float32", "float16", "bfloat16")
-    if name not in known:
-        raise ValueError(f"the dtype '{name}' is unknown; {', '.join(known)} are accepted: choose one.")
-    return "float32" if name == "auto" else name
-
-
-def resolve_dtype(name: str) -> torch.dtype:
-    """`dtype_name` as a type."""
-    return getattr(torch, dtype_name(name))

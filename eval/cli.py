@@ -50,7 +50,7 @@ def table(
     paired: Annotated[bool, typer.Option("--paired", help="Test each row against the first.")] = False,
     batch: Annotated[int, typer.Option(min=1, help="Pictures through the networks at once.")] = 8,
     device: cli.Device = "auto",
-    dtype: cli.Dtype = "auto",
+    dtype: cli.Dtype = "float32",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be run and fetched.")] = False,
 ) -> None:
     """Measure a table of the paper, beside what the paper prints; what is done already is reused."""
@@ -173,7 +173,7 @@ def report(
     most_calls: Annotated[
         int | None, typer.Option(min=0, help="Leave out what calls the prior more often for a picture.")
     ] = None,
-    dtype: cli.Dtype = "auto",
+    dtype: cli.Dtype = "float32",
 ) -> None:
     """Score embedded models on test faces at three levels of Eq. 17, into a JSON file and tables."""
     from eval.reports import embedded
@@ -191,7 +191,7 @@ def fairness(
     by: Annotated[list[str] | None, typer.Option(help="Column to group by; repeat it for several.")] = None,
     person: Annotated[str, typer.Option(help="Column that tells people apart.")] = "person",
     profile: cli.ProfileName = "small",
-    dtype: cli.Dtype = "auto",
+    dtype: cli.Dtype = "float32",
 ) -> None:
     """Compare how well groups of people are restored, on any labelled set of faces."""
     from eval.reports import fairness as measure
@@ -208,7 +208,7 @@ def trends(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the CSV files.")],
     profile: cli.ProfileName = "tiny",
     limit: Limit = None,
-    dtype: cli.Dtype = "auto",
+    dtype: cli.Dtype = "float32",
 ) -> None:
     """Measure how N, eta and s act on embedded models: contraction, fidelity, identity and realism."""
     from eval.reports.study import Study
@@ -227,7 +227,7 @@ def constraints(
     steps: Annotated[int, typer.Option(help="Of the whole DDIM chain.")] = 100,
     profile: cli.ProfileName = "tiny",
     limit: Limit = None,
-    dtype: cli.Dtype = "auto",
+    dtype: cli.Dtype = "float32",
 ) -> None:
     """Measure how embedded models keep known pixels, luminance and block means, and what they make of the rest."""
     from eval.reports import known
@@ -243,7 +243,7 @@ def agreement(
     work: Work,
     profile: cli.ProfileName = "tiny",
     limit: Limit = None,
-    dtype: cli.Dtype = "auto",
+    dtype: cli.Dtype = "float32",
 ) -> None:
     """FD-prior beside the distance on face embeddings, over sets of degraded and restored faces."""
     from eval.reports.agreement import agreement as measure

@@ -30,11 +30,12 @@ from accelerate.utils import broadcast_object_list
 from PIL import Image
 from rich.progress import track
 
-from difface import folders, images, profiles
+from difface import folders, images
 from difface.files import whole_file
 from difface.masks import read_mask
 from difface.metrics import FID, KernelDistance, measure
 from difface.metrics.base import ImageMetric, Metric, PairMetric, SetMetric
+from difface.precision import choose
 from difface.weights import WeightError, WeightMissing
 from eval.datasets import Dataset, Item, ffhq_statistics, generator_of, name_seed
 from eval.metrics import METRICS, HolePSNR
@@ -80,7 +81,7 @@ class Runner:
 
     Args:
         root: the folder.
-        device, dtype: of the networks, as in `difface.profiles.load`.
+        device, dtype: of the networks, as in `difface.profiles.load`; "auto" is recorded as what it means here.
         batch: pictures through the networks at once; part of what a result depends on, in the last digits.
         reference: folder of faces that distances between sets refer to; None: the truth of the data set itself.
         make: gives the pipelines, from networks that are there already; None loads them.
@@ -94,18 +95,18 @@ class Runner:
         self,
         root: Path,
         device: str = "auto",
-        dtype: str = "auto",
+        dtype: str = "float32",
         batch: int = 8,
         reference: Path | None = None,
         make: MakePipeline | None = None,
     ):
         self.make = make
         self.root, self.device, self.batch, self.reference = root, device, batch, reference
-        self.dtype = profiles.dtype_name(dtype)
         self._faces = folders.find([reference]) if reference else []
         self.state = PartialState(cpu=device == "cpu", timeout=PATIENCE)
         if self.device == "auto":
             self.device = str(self.state.device)
+        self.dtype = choose(dtype, self.device).name
         self.scoring_device = "cpu" if self._device_type == "mps" else self.device  # MPS has no float64
 
     def evaluate(self, dataset: Dataset, methods: list[Method], metrics: list[str]) -> None:

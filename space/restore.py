@@ -10,7 +10,8 @@ from PIL import Image
 
 from difface import images, profiles
 from difface.chain import DEFAULT_ETA, DEFAULT_STEPS, chain
-from difface.pipeline import DifFaceOutput
+from difface.pipeline import DifFaceOutput, DifFacePipeline
+from difface.precision import choose
 from difface.schedulers import FAST_CALLS
 from difface.tone import tone_of
 from space import running, shared, widgets
@@ -137,7 +138,8 @@ def restorer(profile: str) -> Callable:
             done = picture.info["notes"] + tone.notes
             info = output.info | {"sampler": scheduler, "estimator": estimator, "notes": done}
             file = shared.save(result, face, info, profile, seed, picture=picture)
-            summary = _summary(total, start, pipeline.size, seconds, seed, result)
+            made = f"{total} network calls from N = {start} in {seconds:.1f} s"
+            summary = _summary(made, pipeline, seed, result)
             text = widgets.note(note, *shared.said(done), *notes, summary)
             pair = before, shared.enlarged(output.images[0])
             yield pair, pixels, shared.enlarged(output.estimates[0]), text, file
@@ -145,9 +147,10 @@ def restorer(profile: str) -> Callable:
     return restore
 
 
-def _summary(total: int, start: int, size: int, seconds: float, seed: int, result: Image.Image) -> str:
+def _summary(made: str, pipeline: DifFacePipeline, seed: int, result: Image.Image) -> str:
+    kind, reason = choose("auto", pipeline.device)
     return (
-        f"{total} network calls from N = {start} in {seconds:.1f} s, seed {seed}. The model saw and drew {size} × "
-        f"{size} pixels; the file has the {result.width} × {result.height} of the face in your picture, and says "
-        "inside that it is AI-restored."
+        f"{made}, seed {seed}. The networks computed in {kind}: {reason}. The model saw and drew {pipeline.size} × "
+        f"{pipeline.size} pixels; the file has the {result.width} × {result.height} of the face in your picture, and "
+        "says inside that it is AI-restored."
     )

@@ -60,12 +60,12 @@ def on_gpu(function: Callable) -> Callable:
 
 @cache
 def _unet(profile: str, device: str):
-    return profiles.load_unet(profile, device)
+    return profiles.load_unet(profile, device, "auto")
 
 
 @cache
 def _estimator(profile: str, estimator: str | None, device: str):
-    return profiles.load_estimator(profile, estimator, device)
+    return profiles.load_estimator(profile, estimator, device, "auto")
 
 
 def pipeline_for(
@@ -112,7 +112,7 @@ def fetch_detector() -> Thread:
 
 
 def warm_up(profile: str) -> Thread:
-    """Load the networks and call them, in the background, so that the first visitor does not wait for it.
+    """Look for faces and call the networks, in the background, so that the first visitor waits as long as the tenth.
 
     Weights that cannot be had are no error here: who asks for a restoration is told.
     """
@@ -124,6 +124,7 @@ def warm_up(profile: str) -> Thread:
             return
         size = profiles.profile(profile).size
         pipeline(torch.zeros(1, 3, size, size), 2, generator=generators(0))
+        faces.find_faces(Image.new("RGB", (4 * size, 4 * size)))
 
     return _in_background(work, "warm-up")
 

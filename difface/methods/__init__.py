@@ -67,7 +67,7 @@ def load(
     task: Task,
     profile: str = profiles.DEFAULT,
     device: str = "auto",
-    dtype: str = "auto",
+    dtype: str = "float32",
     steps: int | None = None,
 ) -> Method:
     """A method by its name on the command line.

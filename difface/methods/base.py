@@ -54,7 +54,7 @@ class Method(ABC):
 
     @classmethod
     @abstractmethod
-    def load(cls, profile: str = profiles.DEFAULT, device: str = "auto", dtype: str = "auto", **settings) -> Self:
+    def load(cls, profile: str = profiles.DEFAULT, device: str = "auto", dtype: str = "float32", **settings) -> Self:
         """The method with the networks of a profile.
 
         Args:
@@ -173,7 +173,7 @@ class ChainMethod(Method, Generic[Known]):
         self._progress_bar_config: dict[str, Any] = {}
 
     @classmethod
-    def load(cls, profile: str = profiles.DEFAULT, device: str = "auto", dtype: str = "auto", **settings) -> Self:
+    def load(cls, profile: str = profiles.DEFAULT, device: str = "auto", dtype: str = "float32", **settings) -> Self:
         return cls(profiles.load_unet(profile, device, dtype), **settings)
 
     @property

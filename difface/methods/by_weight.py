@@ -94,7 +94,7 @@ class Published(OneCall):
     tasks: ClassVar[tuple[Task, ...]] = ("blind",)
 
     @classmethod
-    def load(cls, profile: str = profiles.DEFAULT, device: str = "auto", dtype: str = "auto", **settings) -> Self:
+    def load(cls, profile: str = profiles.DEFAULT, device: str = "auto", dtype: str = "float32", **settings) -> Self:
         """With the file's network in float32, whatever the profile and the dtype.
 
         Raises:
@@ -195,7 +195,7 @@ class SwinIR(OneCall):
     tasks = ("blind",)
 
     @classmethod
-    def load(cls, profile: str = profiles.DEFAULT, device: str = "auto", dtype: str = "auto", **settings) -> Self:
+    def load(cls, profile: str = profiles.DEFAULT, device: str = "auto", dtype: str = "float32", **settings) -> Self:
         estimator = profiles.load_estimator(profile, "swinir", device, dtype)
         return cls(estimator, profiles.profile(profile).size, **settings)
 

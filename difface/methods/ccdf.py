@@ -46,7 +46,7 @@ class CCDF(ChainMethod[KnownPixels | BlockMeans]):
         self.steps, self.t_0, self.estimator = steps, t_0, estimator
 
     @classmethod
-    def load(cls, profile: str = profiles.DEFAULT, device: str = "auto", dtype: str = "auto", **settings) -> Self:
+    def load(cls, profile: str = profiles.DEFAULT, device: str = "auto", dtype: str = "float32", **settings) -> Self:
         if "estimator" not in settings and profiles.profile(profile).inpainting:
             name = profiles.inpainting_estimator(profile)
             settings["estimator"] = profiles.load_estimator(profile, name, device, dtype)

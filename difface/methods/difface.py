@@ -30,7 +30,7 @@ class DifFace(Method):
         self.restoring, self.inpainting, self.steps = restoring, inpainting, steps
 
     @classmethod
-    def load(cls, profile: str = profiles.DEFAULT, device: str = "auto", dtype: str = "auto", **settings) -> Self:
+    def load(cls, profile: str = profiles.DEFAULT, device: str = "auto", dtype: str = "float32", **settings) -> Self:
         chosen = profiles.profile(profile)
         restoring, inpainting = (
             profiles.load(profile, next(iter(estimators)), device=device, dtype=dtype) if estimators else None

@@ -11,6 +11,7 @@ from difface.methods.base import ChainMethod, Task
 from difface.methods.chain import Chain, Prediction
 from difface.models.unet import UNet
 from difface.operators import BlockMeans
+from difface.precision import torch_dtype
 from difface.schedulers import build_scheduler
 
 TOTAL = 2000
@@ -76,7 +77,7 @@ class SR3(ChainMethod[BlockMeans]):
         self.steps = steps
 
     @classmethod
-    def load(cls, profile: str = profiles.DEFAULT, device: str = "auto", dtype: str = "auto", **settings) -> Self:
+    def load(cls, profile: str = profiles.DEFAULT, device: str = "auto", dtype: str = "float32", **settings) -> Self:
         """With the network trained at the size of a profile, which lies in the folder sr3-SIZE of `$DIFFACE_WEIGHTS` or
         the cache.
 
@@ -92,12 +93,9 @@ class SR3(ChainMethod[BlockMeans]):
                 f"folder sr3-{size}. Train it with: python -m difface train sr3 --data DIR --size {size} -o "
                 f"WEIGHTS/sr3-{size}, and set DIFFACE_WEIGHTS=WEIGHTS"
             )
-        return cls(
-            UNet.from_pretrained(found, torch_dtype=profiles.resolve_dtype(dtype)).to(
-                profiles.resolve_device(device), memory_format=torch.channels_last
-            ),
-            **settings,
-        )
+        place = profiles.resolve_device(device)
+        unet = UNet.from_pretrained(found, torch_dtype=torch_dtype(dtype, place))
+        return cls(unet.to(place, memory_format=torch.channels_last), **settings)
 
     def scheduler(self, task: Task) -> DDPMScheduler:
         scheduler = schedule()

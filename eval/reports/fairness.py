@@ -45,7 +45,7 @@ def fairness(
     output: Path,
     profile: str = "small",
     person: str = "person",
-    dtype: str = "auto",
+    dtype: str = "float32",
 ) -> dict[str, Any]:
     """Restore every face at the three levels, and compare the groups.
 

@@ -18,7 +18,7 @@ SEEN = 256
 
 
 def sample_report(
-    train: list[Path], test: list[Path], profile: str = "tiny", dtype: str = "auto"
+    train: list[Path], test: list[Path], profile: str = "tiny", dtype: str = "float32"
 ) -> dict[str, float | int]:
     """Score samples of an embedded prior (seeds 0 to 63, 100 DDIM steps, eta 1) beside real test faces.
 

@@ -27,7 +27,7 @@ class Study:
     work: Path
     profile: str = "tiny"
     limit: int | None = None
-    dtype: str = "auto"
+    dtype: str = "float32"
 
     @property
     def size(self) -> int:

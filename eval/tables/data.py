@@ -8,6 +8,7 @@ from PIL import Image
 from difface import images, profiles
 from difface.chain import DEFAULT_STEPS
 from difface.degradation import alike
+from difface.precision import choose
 from difface.sampling import BLOCK, draw
 from eval.datasets import REAL_WORLD, Dataset, build, build_known, build_real
 from eval.datasets.make import make
@@ -121,7 +122,7 @@ def samples(
     profile: str = "tiny",
     steps: int = DEFAULT_STEPS,
     device: str = "auto",
-    dtype: str = "auto",
+    dtype: str = "float32",
 ) -> Dataset:
     """Faces that a profile's prior draws on its own, seeds from 0, for Table V; a run that was stopped goes on.
 
@@ -138,7 +139,8 @@ def samples(
         ValueError: a number of steps that the chain does not take, or a folder that holds samples of another prior.
     """
     chosen, count = profiles.profile(profile), SAMPLES if limit is None else limit
-    name = f"samples-{profiles.label(profile)}-{count}-steps{steps}-{profiles.dtype_name(dtype)}"
+    meant = choose(dtype, profiles.resolve_device(device)).name
+    name = f"samples-{profiles.label(profile)}-{count}-steps{steps}-{meant}"
     files = [Path(f"sample_{seed:04d}.png") for seed in range(count)]
     description = {
         "name": name,
