@@ -99,7 +99,7 @@ def command_line(files: list[Path]) -> None:
 
 def page(files: list[Path]) -> None:
     truth = images.to_tensors(images.read(files[0]))[0]
-    lq = worse._worse(truth, 4, 1, 1, 0, 5, 60, 3)
+    lq = worse._worse(truth, (4, 1, 1, 0, 5, 60), 3)
     quick()(lq, 2, generator=worse.shared.generators(3), output_type="pt")
 
 

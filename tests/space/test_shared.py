@@ -130,13 +130,13 @@ def test_a_figure_hears_of_its_own_calls_only(monkeypatch):
     from space import paper
 
     pipeline = shared.pipeline_for("tiny", scheduler="ddim")
-    other, heard = Thread(target=lambda: pipeline.unet(torch.zeros(1, 3, 64, 64), 5)), []
+    other, heard = Thread(target=lambda: pipeline.unet(torch.zeros(1, 3, 64, 64, dtype=pipeline.unet.dtype), 5)), []
 
     def drawn(*_, **__):
         other.start()
         other.join()
         heard.append("others' calls are over")
-        pipeline.unet(torch.zeros(1, 3, 64, 64), 5)
+        pipeline.unet(torch.zeros(1, 3, 64, 64, dtype=pipeline.unet.dtype), 5)
         raise InterruptedError
 
     import eval.figures
