@@ -90,6 +90,16 @@ def run(capsys):
     return call
 
 
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory) -> Path:
+    """The whole photos of the examples at half their size: with faces as small as the profile `tiny` takes."""
+    folder = tmp_path_factory.mktemp("photos")
+    for file in (profiles.ASSETS / "examples" / "photos").glob("*.png"):
+        with Image.open(file) as photo:
+            photo.resize((photo.width // 2, photo.height // 2), Image.Resampling.LANCZOS).save(folder / file.name)
+    return folder
+
+
 def small_unet(**changes) -> UNet:
     """A random network of two levels, 16 x 16 pixels, with weights from a fixed seed."""
     arguments = dict(

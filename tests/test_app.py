@@ -34,7 +34,6 @@ def upload(astronaut_face, tmp_path_factory) -> Path:
     return path
 
 
-PHOTO = ROOT / "assets" / "examples" / "photos" / "wall.png"
 BEFORE_AND_AFTER, SEEN, ESTIMATE, SUMMARY, FILE = range(5)
 """What /restore returns."""
 
@@ -125,24 +124,26 @@ def test_a_run_can_be_followed_and_cancelled_and_the_next_is_served(client, uplo
     assert time.monotonic() - began < 15
 
 
-def test_the_faces_of_a_photo_are_found_and_restored_but_for_those_left_out(client):
-    boxes, faces, message = call(client, "/find_faces", photo=PHOTO)
+def test_the_faces_of_a_photo_are_found_and_restored_but_for_those_left_out(client, photos):
+    photo = photos / "wall.png"
+    boxes, faces, message = call(client, "/find_faces", photo=photo)
     numbers, count = faces["value"], len(faces["choices"])
-    assert Image.open(boxes).size > Image.open(PHOTO).size  # enlarged, for the numbers
+    assert Image.open(boxes).size > Image.open(photo).size  # enlarged, for the numbers
     assert 3 <= len(numbers) <= count
     assert f"{count} faces were found" in message
-    pair, summary, file = call(client, "/restore_photo", photo=PHOTO, numbers=numbers[:1], scale=2, large=True)
+    pair, summary, file = call(client, "/restore_photo", photo=photo, numbers=numbers[:1], scale=2, large=True)
     assert "1 face was restored" in summary
-    assert Image.open(file).size == tuple(2 * side for side in Image.open(PHOTO).size)
+    assert Image.open(file).size == tuple(2 * side for side in Image.open(photo).size)
     assert "AI-restored" in Image.open(file).text["Comment"]
-    assert "no face is ticked" in refusal(client, "/restore_photo", photo=PHOTO, numbers=[])
+    assert "no face is ticked" in refusal(client, "/restore_photo", photo=photo, numbers=[])
 
 
-def test_a_stranger_restores_all_faces_of_a_photo(server):
+def test_a_stranger_restores_all_faces_of_a_photo(server, photos):
+    photo = photos / "wall.png"
     stranger = gradio_client.Client(server[0], verbose=False, analytics_enabled=False)
-    _, summary, file = call(stranger, "/restore_photo", photo=PHOTO)
+    _, summary, file = call(stranger, "/restore_photo", photo=photo)
     assert re.search(r"[3-9] faces were restored", summary)
-    assert Image.open(file).size == Image.open(PHOTO).size
+    assert Image.open(file).size == Image.open(photo).size
 
 
 def test_a_photo_without_faces_is_told_so(client, tmp_path):

@@ -34,7 +34,7 @@ SWITCHES = [
 
 
 @pytest.fixture(scope="module")
-def address(astronaut_face, tmp_path_factory):
+def address(astronaut_face, photos, tmp_path_factory):
     sys.path.insert(0, str(ROOT))
     import app
     from space import inpaint
@@ -42,7 +42,7 @@ def address(astronaut_face, tmp_path_factory):
     examples = tmp_path_factory.mktemp("examples")
     astronaut_face.save(examples / "1.png")
     astronaut_face.resize((16, 16)).resize((64, 64)).save(examples / "2.png")
-    shutil.copytree(ROOT / "assets" / "examples" / "photos", examples / "photos")
+    shutil.copytree(photos, examples / "photos")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -113,7 +113,7 @@ def test_bad_options_are_one_line_and_status_2(run, case, tmp_path, arguments, s
 def test_a_profile_without_the_estimator_says_what_to_do(run, case, tmp_path, monkeypatch):
     monkeypatch.setitem(profiles.PROFILES, "tiny", replace(profiles.PROFILES["tiny"], inpainting={}))
     status, errors = run(tmp_path / "in", "-o", tmp_path / "out")
-    assert status == 2 and "--profile ffhq256-inpaint" in errors[0] and "--task inpaint" in errors[0]
+    assert status == 2 and "--profile small" in errors[0] and "--task inpaint" in errors[0]
 
 
 def test_profiles_keep_inpainting_estimators_apart():
