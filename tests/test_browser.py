@@ -140,7 +140,7 @@ def handle(browser, css: str):
 def test_restore_an_example(browser, address, tmp_path):
     set_width(browser, 1280)
     browser.get(address)
-    assert "embedded small model" in find(browser, "#banner").text
+    assert "smallest embedded models" in find(browser, "#banner").text
     click(browser, "#face-examples button img")
     find(browser, "#face img")
     click(browser, "#restore")
