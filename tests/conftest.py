@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from skimage.data import astronaut
 
 from difface import DifFacePipeline, FaceEstimator, UNet, build_scheduler, cli, images, profiles
+from difface.metrics import identity
 from difface.weights.convert import convert
 from eval import gallery
 
@@ -40,10 +41,11 @@ def testdata() -> Path:
 
 
 @pytest.fixture
-def onnx(testdata, monkeypatch) -> Path:
-    """The ONNX models of the test data, where the program looks for weights."""
+def onnx(testdata, monkeypatch) -> Iterator[Path]:
+    """The ONNX models of the test data, where the program looks for weights; no later test has them by its cache."""
     monkeypatch.setenv("DIFFACE_WEIGHTS", str(testdata / "weights"))
-    return testdata / "weights"
+    yield testdata / "weights"
+    identity._network.cache_clear()
 
 
 @pytest.fixture
