@@ -203,6 +203,7 @@ def test_fill_in_what_is_painted_and_what_a_mask_hides(browser, address, tmp_pat
     canvas = find(browser, "#inpaint-canvas canvas")
     assert canvas.get_attribute("aria-label") == "Paint here"
     find(browser, "#inpaint-face img")
+    time.sleep(3)  # a new face takes the choice of a mask back, without a sign that it has ended
     click(browser, "#inpaint-kind input[value=half]")
     WebDriverWait(browser, PATIENCE).until(
         lambda b: b.find_element(By.CSS_SELECTOR, "#inpaint-kind input[value=half]").is_selected()

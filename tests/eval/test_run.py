@@ -355,7 +355,7 @@ def test_two_processes_give_the_table_of_one(tmp_path, faces) -> None:
     assert main(table("III", faces, tmp_path / "one", "--batch", "2")) == 0
     in_two_processes(table("III", faces, tmp_path / "two", "--batch", "2"))
     one, two = (pd.read_csv(tmp_path / name / "table_III.csv") for name in ("one", "two"))
-    pd.testing.assert_frame_equal(one, two)
+    pd.testing.assert_frame_equal(one, two, atol=1e-6)  # a KID near 0 is a difference of sums in float32
 
 
 def test_of_two_processes_one_measures_the_time(tmp_path, faces) -> None:
