@@ -2,11 +2,14 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from difface import cli, folders
+
+if TYPE_CHECKING:
+    from eval.settings import FolderMethod
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
 
@@ -47,7 +50,7 @@ def table(
     steps: Annotated[int, typer.Option(help="Of the whole chain, in rows that do not vary it.")] = 250,
     start: Annotated[int | None, typer.Option(help="N; the profile's by default.")] = None,
     reference: Annotated[Path | None, typer.Option(help="Real faces for FD-prior and FID-F.")] = None,
-    paired: Annotated[bool, typer.Option("--paired", help="Test each row against the first.")] = False,
+    paired: Annotated[bool, typer.Option("--paired", help="Test each row against DifFace.")] = False,
     batch: Annotated[int, typer.Option(min=1, help="Pictures through the networks at once.")] = 8,
     device: cli.Device = "auto",
     dtype: cli.Dtype = "float32",
@@ -56,12 +59,10 @@ def table(
     """Measure a table of the paper, beside what the paper prints; what is done already is reused."""
     from difface import profiles
     from eval.run import Runner
-    from eval.settings import FolderMethod
     from eval.tables import build, definitions, plan, render
     from eval.tables.data import datasets, samples
 
-    folders = tuple(FolderMethod.parse(given) for given in methods if "=" in given)
-    rivals = tuple(name for given in methods if "=" not in given for name in given.split(","))
+    folders, rivals = _parsed(methods)
     options = definitions.Options(profile, steps, start, folders, rivals, tuple(metrics))
     if dry_run:
         return typer.echo(plan.plan(number, options, reference))
@@ -76,6 +77,14 @@ def table(
         paths = render.write(result, output)
         typer.echo(render.markdown(result))
         typer.echo("\n".join(map(str, paths)))
+
+
+def _parsed(methods: list[str]) -> "tuple[tuple[FolderMethod, ...], tuple[str, ...]]":
+    """What --methods was given: folders of pictures, and names of methods that run here."""
+    from eval.settings import FolderMethod
+
+    folders = tuple(FolderMethod.parse(given) for given in methods if "=" in given)
+    return folders, tuple(name for given in methods if "=" not in given for name in given.split(","))
 
 
 @app.command()
@@ -102,7 +111,11 @@ def figure(
     output: FigureFolder,
     profile: cli.ProfileName = "tiny",
     methods: Annotated[
-        list[str], typer.Option(help="NAME=DIR: another method's pictures (7b, 9, 10, 12, 14, 15).")
+        list[str],
+        typer.Option(
+            help="NAME=DIR: another method's pictures (7b, 9, 10, 12, 14, 15); or fast, free, all, or names of "
+            "`eval methods`: those that run here (not 7b); repeatable."
+        ),
     ] = [],  # noqa: B006
     metrics: Annotated[list[str], typer.Option(help="LPIPS, FID-G, ... instead of the default; repeatable.")] = [],  # noqa: B006
     reference: FigureReference = None,
@@ -113,10 +126,10 @@ def figure(
 ) -> None:
     """Draw a figure of the paper, with the table behind it."""
     from eval.figures.draw import draw
-    from eval.settings import FolderMethod
 
-    others = {method.name: method.folder for method in map(FolderMethod.parse, methods)}
-    for path in draw(number, output, profile, data, lq, limit, steps, others, reference, metrics):
+    folders, rivals = _parsed(methods)
+    others = {method.name: method.folder for method in folders}
+    for path in draw(number, output, profile, data, lq, limit, steps, others, rivals, reference, metrics):
         typer.echo(path)
 
 
@@ -150,7 +163,7 @@ def figures(
     """Draw all figures in one go."""
     from eval.figures.draw import draw
 
-    for path in draw("all", output, profile, data, lq, limit, steps, {}, reference):
+    for path in draw("all", output, profile, data, lq, limit, steps, reference=reference):
         typer.echo(path)
 
 

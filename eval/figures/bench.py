@@ -14,9 +14,12 @@ from torch import Tensor
 from difface import images, profiles
 from difface.degradation import Degradation
 from difface.masks import Mask
+from difface.methods import Task
+from eval import rivals
 from eval.datasets import Dataset, Item, Known
 from eval.figures.faces import Faces
 from eval.figures.scores import PAIRS, known, reason
+from eval.rivals import Rival
 from eval.run import WHOLE_SET, Method, Runner
 from eval.settings import FolderMethod, Setting
 
@@ -58,6 +61,7 @@ class Bench:
         begin_index: N; None for the profile's.
         steps: length of the DDIM grid; the paper's is 250.
         others: a name -> folder of another method's answers, NAME.png for each face.
+        rivals: other methods that run here, see `eval.rivals.chosen`.
         metrics: for the table, and the plots; one that cannot be had is n/a.
         made_by: what made each input, where it is known; none: blind restoration.
         notes: metric -> why it has no number, filled as it is asked for.
@@ -73,6 +77,7 @@ class Bench:
     begin_index: int | None = None
     steps: int = 50
     others: Mapping[str, Path] | None = None
+    rivals: Sequence[str] = ()
     metrics: Sequence[str] = PAIRS
     made_by: Sequence[Degradation | Known] = ()
     notes: dict[str, str] = field(default_factory=dict)
@@ -88,10 +93,19 @@ class Bench:
         """DifFace as it is asked for; `options` of `Setting`."""
         return ours(self.profile, self.estimator, self.begin_index, steps=self.steps, **options)
 
-    def folders(self, kind: str | None = None) -> dict[str, Method]:
-        """Name -> the folder of another method's answers, of one kind where there are several."""
+    def peers(self, task: Task, kind: str | None = None) -> dict[str, Method]:
+        """Name -> other methods: folders of their answers, of one kind where there are several, and those that run.
+
+        Raises:
+            ValueError: of those that run, one that is unknown, cannot do the task, or lacks its network.
+        """
         given = (self.others or {}).items()
-        return {name: FolderMethod(name, Path(folder)).within(kind) for name, folder in given}
+        found: dict[str, Method] = {name: FolderMethod(name, Path(folder)).within(kind) for name, folder in given}
+        for one in rivals.chosen(self.rivals, task, self.profile):
+            if one.lacks:
+                raise ValueError(f"the method '{one.key}' cannot run: {one.lacks}")
+            found[one.label] = one
+        return found
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -153,4 +167,6 @@ class Bench:
 
 def calls(method: Method) -> float:
     """Network calls of the prior for each picture; NaN where they are not known."""
+    if isinstance(method, Rival):
+        return method.calls
     return len(method.timesteps) if isinstance(method, Setting) else math.nan

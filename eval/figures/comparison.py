@@ -14,7 +14,7 @@ from eval.run import Method
 from eval.settings import Setting
 
 
-@figure("estimator", "begin_index", "steps", "others", "metrics", "shown")
+@figure("estimator", "begin_index", "steps", "others", "rivals", "metrics", "shown")
 def figure_9(bench: Bench) -> tuple[Figure, pd.DataFrame]:
     """Synthetic inputs: y, other methods, f(y), DifFace with five calls of DPM-Solver++ (fast), DifFace, the truth.
 
@@ -29,7 +29,7 @@ def figure_9(bench: Bench) -> tuple[Figure, pd.DataFrame]:
     return _comparison(bench)
 
 
-@figure("estimator", "begin_index", "steps", "others", "metrics", "shown", metrics=())
+@figure("estimator", "begin_index", "steps", "others", "rivals", "metrics", "shown", metrics=())
 def figure_10(bench: Bench) -> tuple[Figure, pd.DataFrame]:
     """Real inputs: as Fig. 9 without a truth; one that `faces` may have is left aside.
 
@@ -42,7 +42,7 @@ def figure_10(bench: Bench) -> tuple[Figure, pd.DataFrame]:
 
 def _comparison(bench: Bench) -> tuple[Figure, pd.DataFrame]:
     faces, setting, rows = bench.faces, bench.ours(), []
-    columns: dict[str, Method] = {"input $y$": Setting()} | bench.folders()
+    columns: dict[str, Method] = {"input $y$": Setting()} | bench.peers("blind")
     columns["estimate $f(y)$"] = replace(setting, begin_index=None)
     columns["DifFace fast"] = replace(setting, scheduler="dpm++", steps=FAST_CALLS)
     columns["DifFace"] = setting

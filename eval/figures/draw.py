@@ -30,6 +30,7 @@ def draw(
     limit: int = 3,
     steps: int | None = None,
     others: dict[str, Path] | None = None,
+    rivals: tuple[str, ...] = (),
     reference: Path | None = None,
     metrics: list[str] | None = None,
 ) -> Iterator[Path]:
@@ -44,6 +45,7 @@ def draw(
         limit: at most so many faces.
         steps: length of the DDIM grid; None for the figures' own default.
         others: label -> folder of another method's pictures, for the figures that take them.
+        rivals: other methods that run here, see `eval.rivals.chosen`, for the same figures.
         reference: folder of real faces that Frechet distances refer to.
         metrics: names of metrics for the figures that score; None for the figures' own default.
 
@@ -56,10 +58,15 @@ def draw(
     numbers = GROUPS.get(number, (number,))
     if unknown := set(numbers) - set(FIGURES):
         raise ValueError(f"figure '{unknown.pop()}' is not drawn here; {', '.join([*FIGURES, *GROUPS])} are accepted.")
-    given: dict[str, object] = {"steps": steps, "others": others or None, "metrics": metrics or None}
+    given: dict[str, object] = {
+        "steps": steps,
+        "others": others or None,
+        "rivals": rivals or None,
+        "metrics": metrics or None,
+    }
     taken = {name for one in numbers for name in inspect.signature(FIGURES[one]).parameters}
     if foreign := [name for name, value in given.items() if value is not None and name not in taken]:
-        option = {"others": "methods"}.get(foreign[0], foreign[0])
+        option = {"others": "methods", "rivals": "methods"}.get(foreign[0], foreign[0])
         raise ValueError(f"figure {number} takes no --{option}; got it: leave it out, or draw another figure.")
     if reference and not set(numbers) & set(REFERRED):
         raise ValueError(f"figure {number} takes no --reference; got it: leave it out, or draw another figure.")

@@ -21,7 +21,7 @@ from eval.seams import across_border
 from eval.settings import Agreement, Setting
 
 
-@figure("begin_index", "steps", "others", "metrics", begin_index=inpaint.START)
+@figure("begin_index", "steps", "others", "rivals", "metrics", begin_index=inpaint.START)
 def figure_12(bench: Bench) -> tuple[Figure, pd.DataFrame]:
     """The four kinds of masks: the input, other methods, f(y), DifFace with two seeds, the truth; known pixels pasted.
 
@@ -36,12 +36,12 @@ def figure_12(bench: Bench) -> tuple[Figure, pd.DataFrame]:
         ValueError: faces without truth, or a profile without an inpainting estimator.
     """
     default, truth, names, rows = _default(bench), bench.faces.truth(), bench.faces.names, []
-    bench, last = replace(bench, metrics=(HolePSNR.name, *bench.metrics)), 5 + len(bench.folders())
+    bench, last = replace(bench, metrics=(HolePSNR.name, *bench.metrics)), 5 + len(bench.peers("inpainting"))
     sheet = Sheet(len(MASKS), last + 1, bench.faces.size)
     for row, kind in enumerate(MASKS):
         k = row % len(truth)
         one = _masked(replace(bench, faces=Faces(names[k : k + 1], truth[k : k + 1], truth[k : k + 1])), (kind,))
-        columns: dict[str, Method] = {"input $y$": Setting()} | bench.folders(kind)
+        columns: dict[str, Method] = {"input $y$": Setting()} | bench.peers("inpainting", kind)
         columns |= {"estimate $f(y)$": replace(default, begin_index=None), "DifFace": default}
         columns["another seed"] = default.another(1)
         sheet.label(row, kind)

@@ -12,7 +12,15 @@ from eval.figures.scores import PAIRS
 from eval.figures.style import styled
 from eval.run import Runner
 
-SHARED = {"estimator": None, "begin_index": None, "steps": 50, "others": None, "metrics": PAIRS, "shown": 3}
+SHARED = {
+    "estimator": None,
+    "begin_index": None,
+    "steps": 50,
+    "others": None,
+    "rivals": (),
+    "metrics": PAIRS,
+    "shown": 3,
+}
 """Option that several figures take -> its default. `shown` is how many faces are taken; for the others see `Bench`."""
 
 

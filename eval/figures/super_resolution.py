@@ -18,7 +18,7 @@ from eval.run import Method
 from eval.settings import Agreement, Setting
 
 
-@figure("estimator", "begin_index", "steps", "others", "metrics", "shown", shown=2)
+@figure("estimator", "begin_index", "steps", "others", "rivals", "metrics", "shown", shown=2)
 def figure_14(bench: Bench, *, scales: Sequence[int] = (8, 16)) -> tuple[Figure, pd.DataFrame]:
     """Small faces: y, other methods, f(y), DifFace, DifFace whose block means agree with y, the truth.
 
@@ -37,7 +37,7 @@ def figure_14(bench: Bench, *, scales: Sequence[int] = (8, 16)) -> tuple[Figure,
     return _enlarged(bench, scales)
 
 
-@figure("estimator", "begin_index", "steps", "others", "metrics", "shown")
+@figure("estimator", "begin_index", "steps", "others", "rivals", "metrics", "shown")
 def figure_15(bench: Bench) -> tuple[Figure, pd.DataFrame]:
     """x4, which the paper shows on natural pictures: here on whatever the profile restores, faces; else as Fig. 14."""
     return _enlarged(bench, (4,))
@@ -45,7 +45,7 @@ def figure_15(bench: Bench) -> tuple[Figure, pd.DataFrame]:
 
 def _enlarged(bench: Bench, scales: Sequence[int]) -> tuple[Figure, pd.DataFrame]:
     truth, count, rows = bench.faces.truth(), len(bench.faces.names), []
-    last = 4 + len(bench.folders())
+    last = 4 + len(bench.peers("super-resolution"))
     sheet = Sheet(count * len(scales), last + 1, bench.faces.size, block=count)
     for block, scale in enumerate(scales):
         small = replace(bench, faces=_small(bench.faces, scale), made_by=(BlockMeans(scale),) * count)
@@ -73,7 +73,7 @@ def _columns(bench: Bench, scale: int) -> dict[str, Method]:
     setting = bench.ours()
     return (
         {"input $y$": Setting()}
-        | bench.folders(f"x{scale}")
+        | bench.peers("super-resolution", f"x{scale}")
         | {
             "estimate $f(y)$": replace(setting, begin_index=None),
             "DifFace": setting,

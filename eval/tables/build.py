@@ -18,6 +18,8 @@ from eval.tables import definitions, statistics
 from eval.tables.definitions import Row
 
 RUNTIME = "Runtime"
+OURS = "DifFace"
+"""The row that the others are tested against."""
 PARAMETERS = ("Params estimator", "Params prior")
 
 
@@ -29,7 +31,7 @@ class Cell:
         value: None where there is none.
         reason: why.
         interval: 95 % interval, of a mean over pictures by bootstrap, of a distance between sets by jackknife.
-        p: of the paired test against the first measured row.
+        p: of the paired test against the row of DifFace (`OURS`), or the first that is measured where there is none.
         moved: of a distance between sets, by each picture (`statistics.deviations`); None of anything else.
     """
 
@@ -94,7 +96,7 @@ def build(
         samples: makes the set of the prior's own samples, asked for by Table V alone.
         runner: keeps the results.
         options: of the rows.
-        paired: test every row against the first that is measured.
+        paired: test every row against DifFace (the first that is measured where no row is called that).
 
     Returns:
         The table; under several processes it is complete on each.
@@ -251,14 +253,19 @@ def _parameters(method: Method, name: str) -> Cell:
 
 
 def _tested(lines: list[Line], rows: list[Row], dataset: Dataset, runner: Runner, scored: list[str]) -> list[Line]:
-    """The lines with the p of a paired test against the first row that is measured on these pictures."""
-    measured = _methods(rows)
+    """The lines with the p of a paired test against DifFace, or the first row measured where none is called that."""
+    k = next((k for k, row in enumerate(rows) if row.label == OURS and row.method), None)
+    k = k if k is not None else next(k for k, row in enumerate(rows) if row.method in _methods(rows))
     for name in scored:
-        first = runner.scores(dataset, measured[0], name).values
+        ours, scores = lines[k].measured[name], runner.scores(dataset, rows[k].method, name).values
         for row, line in zip(rows, lines, strict=True):
             cell = line.measured[name]
-            if row.method in measured[1:] and cell.interval and cell.moved is None:
+            if row is rows[k] or not cell.interval or not ours.interval:
+                continue
+            if cell.moved is None:
                 values = runner.scores(dataset, row.method, name).values
-                pairs = [(values[key], first[key]) for key in values]
-                line.measured[name] = Cell(cell.value, None, cell.interval, statistics.paired_p(*np.transpose(pairs)))
+                p = statistics.paired_p(*np.transpose([(values[key], scores[key]) for key in values]))
+            else:
+                p = statistics.distance_p(cell.value, cell.moved, ours.value, ours.moved)
+            line.measured[name] = replace(cell, p=p)
     return lines

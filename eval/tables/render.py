@@ -11,7 +11,7 @@ from difface.files import whole_file
 from eval import paper
 from eval.metrics import METRICS
 from eval.tables import statistics
-from eval.tables.build import Block, Cell, Result
+from eval.tables.build import OURS, Block, Cell, Result
 from eval.tables.definitions import CALLS
 
 AS_PRINTED = "as printed"
@@ -107,7 +107,8 @@ def _legend(block: Block) -> str:
         (False, True): ". In brackets: 95 % bootstrap interval of a mean over pictures. " + _JACKKNIFE,
     }.get(tuple(sorted(kinds)), "")
     if any(cell.p is not None for cell in cells):
-        text += "; * differs from the first measured row, p < 0.05 (Wilcoxon signed-rank)"
+        ours = OURS if any(line.label == OURS for line in block.lines) else "the first measured row"
+        text += f"; * differs from {ours}, p < 0.05 (Wilcoxon's signed-rank test; of distances the paired jackknife's)"
     return text + "."
 
 

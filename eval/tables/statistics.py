@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy.stats import bootstrap, wilcoxon
+from scipy.stats import bootstrap, norm, wilcoxon
 
 RESAMPLES = 2000
 
@@ -53,6 +53,13 @@ def error_of_difference(a: Deviations, b: Deviations) -> float:
     if not (a and b):
         return float("nan")
     return error({name: a.get(name, 0) - b.get(name, 0) for name in {*a, *b}})
+
+
+def distance_p(a: float, moved_a: Deviations, b: float, moved_b: Deviations) -> float:
+    """Two-sided p of the difference of two distances over its paired standard error, as of a normal deviate; 1 where
+    the sets do not differ, NaN where the error is unknown."""
+    found = error_of_difference(moved_a, moved_b)
+    return float(2 * norm.sf(abs(a - b) / found)) if found else 1.0
 
 
 def mean_of(parts: Sequence[Deviations]) -> Deviations:

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import ImageOps
+from scipy import stats
 
 from difface import images, methods
 from difface.masks import MASKS
@@ -11,6 +12,7 @@ from difface.weights import WeightMissing
 from eval import rivals
 from eval.cli import main
 from eval.datasets import generator_of
+from eval.figures.draw import draw
 from eval.rivals import Rival
 from eval.tables import definitions
 
@@ -46,6 +48,33 @@ def test_a_row_is_the_method_s_own_call(faces):
     method.set_progress_bar_config(disable=True)
     own = method.restore(lq, mask=mask, generator=[generator_of(name) for name in "ab"])
     assert torch.equal(found, own) and not torch.equal(found, truth)
+
+
+def test_rows_are_tested_against_difface(tmp_path, faces):
+    """Whatever stands above it: here DDRM."""
+    for k in range(7):
+        images.write(images.read(faces / "a.png").rotate(3 * k), faces / f"c{k}.png")
+    given = ["--data", str(faces), "--steps", "20", "--device", "cpu", "-o", str(tmp_path), "--batch", "9"]
+    assert main(["table", "XI", *given, "--methods", "ddrm", "--paired"]) == 0
+    table = pd.read_csv(tmp_path / "table_XI.csv").set_index("method")
+    assert pd.isna(table.loc["DifFace", "PSNR p"])
+    scores = {
+        name: pd.read_csv(next((tmp_path / "scores").glob(f"*/*{name}*/PSNR.csv"))).set_index("name")["value"]
+        for name in ("ddrm", "N250-ddim20-eta0.5-[0-9a-f]")
+    }
+    expected = stats.wilcoxon(*scores.values()).pvalue
+    assert table.loc["DDRM", "PSNR p"] == pytest.approx(expected)
+    assert "* differs from DifFace" in (tmp_path / "table_XI.md").read_text()
+
+
+def test_figures_show_what_runs_here(tmp_path):
+    given = ["--limit", "2", "--steps", "10", "-o", str(tmp_path)]
+    assert main(["figure", "12", *given, "--methods", "diffpir"]) == 0
+    table = pd.read_csv(tmp_path / "figure_12.csv")
+    rows = table[table["method"] == "DiffPIR"].set_index("mask")
+    assert list(rows["calls"]) == [19] * 4 and (rows["PSNR in hole"] > 8).all()
+    with pytest.raises(ValueError, match="RePaint takes"):
+        list(draw("14", tmp_path, rivals=("repaint",), limit=2))
 
 
 def test_printed_rows_run_under_their_printed_name(tmp_path, faces, capsys):

@@ -100,6 +100,18 @@ def test_the_jackknife_of_a_mean_is_its_standard_error() -> None:
     assert np.isnan(statistics.error({})) and np.isnan(statistics.error_of_difference(moved, {}))
 
 
+def test_distances_are_tested_by_what_both_sets_share() -> None:
+    values = np.random.default_rng(3).normal(size=30)
+    shift = 0.05 + 0.1 * np.random.default_rng(6).normal(size=30)
+
+    def moved(of) -> statistics.Deviations:
+        return statistics.deviations({str(k): np.delete(of, k).mean() for k in range(30)})
+
+    found = statistics.distance_p((values + shift).mean(), moved(values + shift), values.mean(), moved(values))
+    assert found == pytest.approx(2 * stats.norm.sf(abs(shift.mean()) / stats.sem(shift)))
+    assert statistics.distance_p(3.0, moved(values), 3.0, moved(values)) == 1
+
+
 def test_the_jackknife_of_an_average_is_that_of_the_mean_distance() -> None:
     first, second = (np.random.default_rng(k).normal(size=20) for k in (4, 5))
     parts = [statistics.deviations({str(k): np.delete(v, k).mean() for k in range(20)}) for v in (first, second)]
