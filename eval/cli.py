@@ -50,7 +50,6 @@ def table(
     steps: Annotated[int, typer.Option(help="Of the whole chain, in rows that do not vary it.")] = 250,
     start: Annotated[int | None, typer.Option(help="N; the profile's by default.")] = None,
     reference: Annotated[Path | None, typer.Option(help="Real faces for FD-prior and FID-F.")] = None,
-    paired: Annotated[bool, typer.Option("--paired", help="Test each row against DifFace.")] = False,
     batch: Annotated[int, typer.Option(min=1, help="Pictures through the networks at once.")] = 8,
     device: cli.Device = "auto",
     dtype: cli.Dtype = "float32",
@@ -72,7 +71,7 @@ def table(
     runner = Runner(output, device, dtype, batch, reference)
     found = datasets(number, data, output / "data", profile, limit, scale)
     alone = partial(samples, output / "data", limit, profile, steps, runner.device, runner.dtype)
-    result = build.build(number, found, alone, runner, options, paired)
+    result = build.build(number, found, alone, runner, options)
     if runner.state.is_main_process:
         paths = render.write(result, output)
         typer.echo(render.markdown(result))

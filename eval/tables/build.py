@@ -86,9 +86,8 @@ def build(
     samples: Callable[[], Dataset],
     runner: Runner,
     options: definitions.Options,
-    paired: bool = False,
 ) -> Result:
-    """Measure a table.
+    """Measure a table; every row is tested against DifFace, or the first that is measured where none is called that.
 
     Args:
         number: "I" to "XI".
@@ -96,7 +95,6 @@ def build(
         samples: makes the set of the prior's own samples, asked for by Table V alone.
         runner: keeps the results.
         options: of the rows.
-        paired: test every row against DifFace (the first that is measured where no row is called that).
 
     Returns:
         The table; under several processes it is complete on each.
@@ -117,8 +115,7 @@ def build(
         if scored:  # run times are of one picture: nothing else is restored for them
             runner.evaluate(dataset, methods, scored)
         lines = [_line(row, dataset, samples, runner, columns, number, name) for row in of_block]
-        if paired:
-            lines = _tested(lines, of_block, dataset, runner, scored)
+        lines = _tested(lines, of_block, dataset, runner, scored)
         fitted = filter(None, (runner.fitted(dataset, method) for method in methods if scored))
         footer = "; ".join([dataset.label, *fitted])
         same = definitions.as_printed(number, name, dataset, options)
@@ -254,18 +251,20 @@ def _parameters(method: Method, name: str) -> Cell:
 
 def _tested(lines: list[Line], rows: list[Row], dataset: Dataset, runner: Runner, scored: list[str]) -> list[Line]:
     """The lines with the p of a paired test against DifFace, or the first row measured where none is called that."""
-    k = next((k for k, row in enumerate(rows) if row.label == OURS and row.method), None)
-    k = k if k is not None else next(k for k, row in enumerate(rows) if row.method in _methods(rows))
-    for name in scored:
-        ours, scores = lines[k].measured[name], runner.scores(dataset, rows[k].method, name).values
-        for row, line in zip(rows, lines, strict=True):
-            cell = line.measured[name]
-            if row is rows[k] or not cell.interval or not ours.interval:
-                continue
-            if cell.moved is None:
-                values = runner.scores(dataset, row.method, name).values
-                p = statistics.paired_p(*np.transpose([(values[key], scores[key]) for key in values]))
-            else:
-                p = statistics.distance_p(cell.value, cell.moved, ours.value, ours.moved)
-            line.measured[name] = replace(cell, p=p)
+    measured = [k for k, row in enumerate(rows) if row.method in _methods(rows)]
+    first = next((k for k in measured if rows[k].label == OURS), measured[0] if measured else None)
+    for k in measured:
+        for name in scored if k != first else ():
+            cell, other = lines[k].measured[name], lines[first].measured[name]
+            if cell.interval and other.interval:
+                scores = (runner.scores(dataset, rows[of].method, name).values for of in (k, first))
+                lines[k].measured[name] = replace(cell, p=_p(cell, other, *scores))
     return lines
+
+
+def _p(cell: Cell, other: Cell, values: dict[str, float], others: dict[str, float]) -> float:
+    """Of the paired test of two cells, with the scores of the pictures behind them."""
+    if cell.moved is not None and other.moved is not None:
+        return statistics.distance_p(cell.value, cell.moved, other.value, other.moved)
+    pairs = np.array([(values[name], others[name]) for name in values])
+    return statistics.paired_p(*pairs[np.isfinite(pairs).all(1)].T)

@@ -10,7 +10,7 @@ import pandas as pd
 from difface.files import whole_file
 from eval import paper
 from eval.metrics import METRICS
-from eval.tables import statistics
+from eval.tables import statistics, verdicts
 from eval.tables.build import OURS, Block, Cell, Result
 from eval.tables.definitions import CALLS
 
@@ -76,7 +76,7 @@ def markdown(result: Result) -> str:
     parts += [f"Made with: {result.made}."] if result.made else []
     for block in result.blocks:
         parts += [f"**Measured** on {block.footer}" + _legend(block), markdown_grid(_measured(result, block, MARKDOWN))]
-        parts += _reasons(block, result.columns)
+        parts += _orders(block) + _reasons(block, result.columns)
     for title, grid in _printed(result.number, MARKDOWN):
         parts += [f"**Printed in the paper** ({title})", markdown_grid(grid)]
     if result.notes:
@@ -213,6 +213,15 @@ def _cell(cell: Cell, name: str, rank: int | None, marks: Marks) -> str:
     if cell.interval and not math.isnan(cell.interval[0]):
         text += f" ({cell.interval[0]:.{digits}f} to {cell.interval[1]:.{digits}f})"
     return text + ("*" if cell.p is not None and cell.p < 0.05 else "")
+
+
+def _orders(block: Block) -> list[str]:
+    """What the block says of the paper's orders."""
+    found = [f"- {verdicts.sentence(one)}" for one in verdicts.verdicts(block)]
+    if not found:
+        return []
+    head = "The paper's order, here" + ("" if block.as_printed else " on other faces and networks")
+    return [f"{head} (the other method's number against DifFace's; open: not told apart):\n\n" + "\n".join(found)]
 
 
 def _reasons(block: Block, columns: tuple[str, ...]) -> list[str]:

@@ -15,7 +15,7 @@ from difface.schedulers import build_scheduler
 from eval import paper
 from eval.run import Scores
 from eval.settings import FolderMethod, Setting
-from eval.tables import build, definitions, render, statistics
+from eval.tables import build, definitions, render, statistics, verdicts
 from eval.tables.build import Block, Cell, Line, Result
 from eval.tables.definitions import Row
 
@@ -203,3 +203,30 @@ def test_csv_has_measured_and_printed_apart(result) -> None:
 def test_written_whole_or_not_at_all(result, tmp_path) -> None:
     paths = render.write(result, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in paths)
+
+
+def compared(theirs: Cell, mine: Cell, column: str, printed: dict[str, tuple[float, float]]) -> list[str]:
+    """The words on a rival that the paper prints beside DifFace."""
+    rows = [Line("DDRM", {column: theirs}, {name: pair[0] for name, pair in printed.items()})]
+    rows += [Line("f(y)", {column: theirs}, {}), Line("DifFace", {column: mine}, {n: p[1] for n, p in printed.items()})]
+    found = list(verdicts.verdicts(Block("Box", "3 faces", tuple(rows))))
+    assert {one.rival for one in found} <= {"DDRM"} and {one.measured_by for one in found} <= {column}
+    return [one.word for one in found]
+
+
+def test_the_paper_s_orders_are_confirmed_refuted_or_open() -> None:
+    worse, better = Cell(20.0, p=0.001), Cell(22.0)
+    assert compared(worse, better, "PSNR", {"PSNR": (21.0, 23.0)}) == ["confirmed"]
+    assert compared(worse, better, "PSNR", {"PSNR": (23.0, 21.0)}) == ["refuted"]
+    assert compared(replace(worse, p=0.2), better, "PSNR", {"PSNR": (21.0, 23.0)}) == ["open"]
+    assert compared(replace(worse, p=None), better, "PSNR", {"PSNR": (21.0, 23.0)}) == ["open"]
+    assert compared(worse, better, "PSNR", {"PSNR": (21.0, 21.0)}) == []  # the paper prints no order
+    assert compared(Cell(2.0, p=0.01), Cell(1.0), "FD-prior", {"FID-F": (60.0, 50.0), "LPIPS": (1, 2)}) == ["confirmed"]
+    assert compared(Cell(9.0), Cell(1.0), "Runtime", {"Runtime": (3.0, 4.0)}) == ["refuted"]  # one number each: no p
+    assert compared(Cell(reason="n/a"), better, "PSNR", {"PSNR": (21.0, 23.0)}) == []
+
+
+def test_a_verdict_says_what_it_rests_on() -> None:
+    found = verdicts.Verdict("DDRM", "FID-F", "FD-prior", (60.0, 50.0), (2.0, 1.0), 0.0123, "confirmed")
+    expected = "DDRM, FID-F, here by FD-prior: printed 60 against 50, measured 2 against 1, p = 0.012: **confirmed**"
+    assert verdicts.sentence(found) == expected
