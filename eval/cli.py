@@ -9,6 +9,9 @@ import typer
 from difface import cli, folders
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from eval.again import Check
     from eval.settings import FolderMethod
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
@@ -84,6 +87,53 @@ def _parsed(methods: list[str]) -> "tuple[tuple[FolderMethod, ...], tuple[str, .
 
     folders = tuple(FolderMethod.parse(given) for given in methods if "=" in given)
     return folders, tuple(name for given in methods if "=" not in given for name in given.split(","))
+
+
+Made = Annotated[Path, typer.Option("--results", metavar="DIR", help="Folder that `table` wrote into.")]
+Referred = Annotated[
+    Path | None, typer.Option("--reference", help="The faces that distances refer to, where the table had a folder.")
+]
+
+
+@app.command()
+def again(
+    number: Annotated[str, typer.Argument(metavar="TABLE", help="I to XI.")],
+    row: Annotated[str, typer.Argument(metavar="ROW", help="Its name in the table.")],
+    column: Annotated[str, typer.Argument(metavar="COLUMN", help="A measured metric.")],
+    results: Made = Path("results"),
+    block: Annotated[str | None, typer.Option(help="Of a table in parts; the first by default.")] = None,
+    picture: Annotated[str | None, typer.Option(help="Name of one picture; all by default.")] = None,
+    reference: Referred = None,
+) -> None:
+    """Make one number of a table again, pictures and scores, and compare it with what is stored."""
+    from eval.again import again
+
+    _tell(again(results, number, row, column, block, picture, reference))
+
+
+@app.command()
+def verify(
+    results: Made = Path("results"),
+    sample: Annotated[int, typer.Option(min=1, help="Pictures to make again.")] = 20,
+    seed: Annotated[int, typer.Option(help="Of their choice.")] = 0,
+    reference: Referred = None,
+) -> None:
+    """Make a sample of a folder's pictures and scores again; drift beyond `eval/tolerances.yaml` fails."""
+    from eval.again import verify
+
+    _tell(verify(results, sample, seed, reference))
+
+
+def _tell(checks: "Iterable[Check | str]") -> None:
+    """Print what was made again; exit status 1 where something differs."""
+    wrong = total = 0
+    for check in checks:
+        typer.echo(str(check))
+        if not isinstance(check, str):
+            total, wrong = total + 1, wrong + (not check.holds)
+    typer.echo(f"{total - wrong} of {total} are the same.")
+    if wrong:
+        raise typer.Exit(1)
 
 
 @app.command()

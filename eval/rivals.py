@@ -1,6 +1,6 @@
 """Rows of other methods that run here, `difface.methods`, by their official settings."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -73,6 +73,11 @@ class Rival:
         prior = {} if self.key in LEARNED else {"weights": {"unet": digest(profiles.profile(self.profile).unet())}}
         told = {"method": self.key, "task": self.task, "profile": profiles.label(self.profile), "seed": self.seed}
         return told | prior
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> "Rival":
+        """The method of a record, whatever weights that names."""
+        return cls(record["method"], record["task"], record["profile"], record["seed"])
 
     def another(self, seed: int) -> "Rival":
         """The same with that much added to the seeds."""

@@ -33,6 +33,7 @@ from rich.progress import track
 from difface import folders, images
 from difface.files import whole_file
 from difface.masks import read_mask
+from difface.metadata import RESTORED
 from difface.metrics import FID, KernelDistance, measure
 from difface.metrics.base import ImageMetric, Metric, PairMetric, SetMetric
 from difface.precision import choose
@@ -173,6 +174,11 @@ class Runner:
         """Answers to the first pictures before they are rounded to 8 bits, (count, 3, H, W); they are not kept."""
         return torch.stack([picture for _, picture in self._answers(self._batches(dataset.items[:count]), setting)])
 
+    def remade(self, dataset: Dataset, setting: Made, name: str) -> torch.Tensor:
+        """The answer to the picture of that name, made anew with the others of its batch, (3, H, W); it is not kept."""
+        (batch,) = [batch for batch in self._batches(dataset.items) if name in [item.name for item in batch]]
+        return next(picture for item, picture in self._answers([batch], setting) if item.name == name)
+
     def means(self, dataset: Dataset, method: Method, metrics: Sequence[str]) -> dict[str, float]:
         """Metric -> the mean over the pictures, or the distance between sets, of what `evaluate` found.
 
@@ -189,7 +195,7 @@ class Runner:
 
     def scores(self, dataset: Dataset, method: Method, metric: str) -> Scores:
         """What `evaluate` found."""
-        path = self._score_file(dataset, method, metric)
+        path = self.score_file(dataset, method, metric)
         if not path.exists():
             return Scores({}, json.loads(path.with_suffix(".json").read_text())["reason"])
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
@@ -246,7 +252,19 @@ class Runner:
             packages = {name: version(name) for name in PACKAGES}
             _write_json(folder / "config.json", self._config(dataset, setting) | {"packages": packages})
         for item, picture in self._answers(due, setting):
-            images.write(images.to_pil(picture), folder / f"{item.name}.png")
+            text = self._text(dataset, setting, item)
+            images.write(images.to_pil(picture), folder / f"{item.name}.png", text)
+
+    def _text(self, dataset: Dataset, setting: Made, item: Item) -> dict[str, str]:
+        """What a picture says of itself: how to make it again."""
+        if setting == Setting():
+            return {}
+        (batch,) = [batch for batch in self._batches(dataset.items) if item in batch]
+        told = self._config(dataset, setting) | {
+            "seed": name_seed(item.name) + setting.seed,
+            "batch": [one.name for one in batch],
+        }
+        return {"Comment": RESTORED, "difface": json.dumps(told)}
 
     def _answers(self, batches: list[Sequence[Item]], setting: Made) -> Iterator[tuple[Item, torch.Tensor]]:
         """The only place where test pictures go through a method: each item with its answer, (3, H, W) in [0, 1]."""
@@ -256,7 +274,8 @@ class Runner:
             generators = [torch.Generator().manual_seed(name_seed(item.name) + setting.seed) for item in batch]
             yield from zip(batch, restore(lq, generators, [item.degradation for item in batch]), strict=True)
 
-    def _score_file(self, dataset: Dataset, method: Method, metric: str) -> Path:
+    def score_file(self, dataset: Dataset, method: Method, metric: str) -> Path:
+        """Where the scores of a method by a metric are, if there are any."""
         scorer = METRICS[metric]()
         name = _versioned(scorer)
         if self._referred(scorer):
@@ -269,6 +288,14 @@ class Runner:
     def _reference_digest(self) -> str:
         """Stands for the reference folder and the state of its pictures: names, sizes and times of change."""
         return _short([str(self.reference.resolve()), _states(self._faces)])
+
+    @cached_property
+    def reference_sha256(self) -> str | None:
+        """Of the names and bytes of the reference folder's pictures; None without one."""
+        if not self.reference:
+            return None
+        lines = [f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}" for file in self._faces]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def told(self, metric: str) -> str:
         """What a reader of its numbers must know beside its name: its weights' version, and whom a distance is to."""
@@ -285,7 +312,7 @@ class Runner:
 
     def _score(self, dataset: Dataset, method: Method, metric: str) -> None:
         """Write the score file of one metric, or the reason why it cannot be."""
-        path = self._score_file(dataset, method, metric)
+        path = self.score_file(dataset, method, metric)
         if path.exists():
             return
         try:

@@ -1,7 +1,7 @@
 """What a row of a table is made with: our own models with their settings, or a folder of another method's pictures."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -117,6 +117,23 @@ class Setting:
             if not fields[later]:
                 del fields[later]
         return fields | {"profile": profiles.label(self.profile), "weights": _digests(self)}
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> "Setting":
+        """The setting of a record, whatever weights that names.
+
+        Raises:
+            ValueError: it is the record of something else.
+        """
+        if record.get("method") == "input":
+            return cls()
+        given = {name: value for name, value in record.items() if name != "weights"}
+        if agreement := given.get("agreement"):
+            given["agreement"] = Agreement(**agreement)
+        try:
+            return cls(**given)
+        except TypeError:
+            raise ValueError(f"a record of a setting is accepted; got one of {', '.join(record)}.") from None
 
     def chain(self) -> Chain | None:
         """What the reverse chain would do, before any network is loaded; None where there is none.

@@ -1,8 +1,9 @@
 """Put a table together: run what is due, then read the scores beside the printed numbers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from eval.run import WHOLE_SET, Method, Runner, Scores
 from eval.settings import FolderMethod, Setting
 from eval.tables import definitions, statistics
 from eval.tables.definitions import Row
+from eval.tables.record import record
 
 RUNTIME = "Runtime"
 OURS = "DifFace"
@@ -70,7 +72,8 @@ class Block:
 
 @dataclass(frozen=True)
 class Result:
-    """A whole table: number, caption, measured columns, blocks, notes on printed numbers, how the others were made."""
+    """A whole table: number, caption, measured columns, blocks, notes on printed numbers, how the others were made, and
+    the `record` from which they can be made again (`eval.tables.record`)."""
 
     number: str
     caption: str
@@ -78,6 +81,7 @@ class Result:
     blocks: tuple[Block, ...]
     notes: tuple[str, ...]
     made: str = ""
+    record: dict[str, Any] = field(default_factory=dict)
 
 
 def build(
@@ -122,7 +126,12 @@ def build(
         blocks.append(Block(name or dataset.name, footer, tuple(lines), same))
     if number in definitions.AVERAGE:
         blocks.append(_average(number, blocks, rows))
-    return Result(number, printed.caption, tuple(columns), tuple(blocks), printed.notes, _made(rows, blocks, runner))
+    each = zip(blocks, datasets.items(), strict=False)  # the last block may be an average
+    parts = [(block.name, of, [_of_block(row, name) for row in rows]) for block, (name, of) in each]
+    told = record(number, columns, parts, runner)
+    return Result(
+        number, printed.caption, tuple(columns), tuple(blocks), printed.notes, _made(rows, blocks, runner), told
+    )
 
 
 def _made(rows: list[Row], blocks: list[Block], runner: Runner) -> str:

@@ -1,5 +1,6 @@
 """A measured table as CSV, Markdown and LaTeX: best in bold, second best marked, printed numbers apart."""
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,8 +45,9 @@ LATEX = Marks(
 
 
 def write(result: Result, folder: Path) -> list[Path]:
-    """Write table_N.csv, .md and .tex, each whole or not at all; their paths."""
+    """Write table_N.csv, .md, .tex and .json (the record), each whole or not at all; their paths."""
     texts = {"csv": frame(result).to_csv(index=False), "md": markdown(result), "tex": latex(result)}
+    texts["json"] = json.dumps(result.record, indent=1) + "\n"
     paths = [folder / f"table_{result.number}.{ending}" for ending in texts]
     for path, text in zip(paths, texts.values(), strict=True):
         with whole_file(path) as temporary:
