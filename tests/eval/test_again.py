@@ -15,7 +15,7 @@ from eval.again import Again, rows, verify
 from eval.cli import main
 from eval.results_page import RESULTS
 
-PROOF = RESULTS / "proof"
+PROOF = RESULTS.parent / "proof"
 ROW = "tiny-difface-swinir"
 
 
