@@ -252,14 +252,16 @@ def fairness(
     output: Annotated[Path, typer.Option("-o", "--output", help="JSON file.")],
     by: Annotated[list[str] | None, typer.Option(help="Column to group by; repeat it for several.")] = None,
     person: Annotated[str, typer.Option(help="Column that tells people apart.")] = "person",
+    methods: Annotated[list[str], typer.Option(help="Other methods that run here; repeatable.")] = [],  # noqa: B006
     profile: cli.ProfileName = "small",
     dtype: cli.Dtype = "float32",
 ) -> None:
     """Compare how well groups of people are restored, on any labelled set of faces."""
     from eval.reports import fairness as measure
 
-    columns = by or ["sex", "ethnicity", "age"]
-    typer.echo(measure.markdown(measure.fairness(faces, labels, columns, work, output, profile, person, dtype)))
+    columns, rivals = by or ["sex", "ethnicity", "age"], [name for given in methods for name in given.split(",")]
+    done = measure.fairness(faces, labels, columns, work, output, profile, person, dtype, rivals)
+    typer.echo(measure.markdown(done))
 
 
 @app.command()

@@ -144,6 +144,19 @@ def chosen(names: Sequence[str], task: Task, profile: str) -> list[Rival]:
     return list(found.values())
 
 
+def running(names: Sequence[str], task: Task, profile: str) -> list[Rival]:
+    """The same, all of which can run here.
+
+    Raises:
+        ValueError: as `chosen`; or one of them lacks its network.
+    """
+    found = chosen(names, task, profile)
+    for one in found:
+        if one.lacks:
+            raise ValueError(f"the method '{one.key}' cannot run: {one.lacks}")
+    return found
+
+
 @cache
 def _calls(key: str, task: Task, profile: str) -> int:
     return methods.load(key, task, profile, "cpu").calls(task)

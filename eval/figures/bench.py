@@ -101,11 +101,7 @@ class Bench:
         """
         given = (self.others or {}).items()
         found: dict[str, Method] = {name: FolderMethod(name, Path(folder)).within(kind) for name, folder in given}
-        for one in rivals.chosen(self.rivals, task, self.profile):
-            if one.lacks:
-                raise ValueError(f"the method '{one.key}' cannot run: {one.lacks}")
-            found[one.label] = one
-        return found
+        return found | {one.label: one for one in rivals.running(self.rivals, task, self.profile)}
 
     @cached_property
     def dataset(self) -> Dataset:

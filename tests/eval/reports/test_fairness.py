@@ -5,6 +5,7 @@ import json
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 from difface import images
 from eval.cli import main
@@ -33,7 +34,7 @@ def test_fairness(onnx, tmp_path, monkeypatch, capsys):
     pd.DataFrame(rows).to_csv(tmp_path / "labels.csv", index=False)
     monkeypatch.setattr(fairness, "SMALLEST", 2)
     given = ["--faces", tmp_path / "faces", "--labels", tmp_path / "labels.csv", "--work", tmp_path / "work"]
-    given = [*map(str, given), "--profile", "tiny", "-o", str(tmp_path / "out.json")]
+    given = [*map(str, given), "--profile", "tiny", "--methods", "dr2", "-o", str(tmp_path / "out.json")]
     assert main(["fairness", *given, "--by", "kind", "--by", "age"]) == 0
     done = json.loads((tmp_path / "out.json").read_text())
     assert done["faces"] == 6 and done["people"] == 3 and len(done["weights"]["unet"]) == 64
@@ -45,6 +46,13 @@ def test_fairness(onnx, tmp_path, monkeypatch, capsys):
     assert everyone["PSNR"] == pytest.approx(mean)
     low, high = everyone["PSNR interval"]
     assert low < everyone["PSNR"] < high
+    assert everyone["IndRMSE"] > 1 and found["everyone", "f(y)", "middle"]["IndRMSE"] == 0
+    worse, better = found["noisy", "input", "severe"], found["smooth", "input", "mild"]  # blurred noise is no noise
+    assert worse["KID identity"] > better["KID identity"]
+    rival = found["everyone", "DR2", "mild"]
+    assert rival["PSNR"] != found["everyone", "DifFace", "mild"]["PSNR"] and rival["IndRMSE"] > 0
+    with Image.open(tmp_path / "out.png") as drawn:
+        assert min(drawn.size) > 200 and len(drawn.convert("RGB").getcolors(1 << 24)) > 20
     assert {row["group"] for row in done["rows"] if row["column"] == "age"} == {"20 to 21", "22 to 23", "24 to 25"}
     printed = capsys.readouterr().out
     assert "| kind: noisy | 2 |" in printed and "6 pictures of 3 people." in printed
