@@ -15,7 +15,7 @@ import json
 import platform
 import re
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 import torch
 from accelerate import PartialState
-from accelerate.utils import broadcast_object_list
+from accelerate.utils import broadcast_object_list, gather_object
 from PIL import Image
 from rich.progress import track
 
@@ -121,15 +121,12 @@ class Runner:
             if not isinstance(method, FolderMethod):
                 self._restore(dataset, method)
         self.state.wait_for_everyone()
-        # Metric by metric: its network is loaded once. Two processes never share a family, so neither do features.
-        families: dict[str, list[str]] = {}
-        for metric in metrics:
-            families.setdefault(METRICS[metric]().family, []).append(metric)
-        for family in list(families.values())[self.state.process_index :: self.state.num_processes]:
-            for metric in family:
-                for method in methods:
-                    self._score(dataset, method, metric)
-        self.state.wait_for_everyone()
+        parts = [part for metric in metrics for part in getattr(METRICS[metric](), "parts", ())]
+        every = dict.fromkeys([*parts, *metrics])
+        due = [(metric, method) for metric in every for method in methods if self._is_due(dataset, method, metric)]
+        self.state.wait_for_everyone()  # nobody writes before all have looked
+        for metric, method in due:
+            self._score(dataset, method, metric)
 
     def check(self, dataset: Dataset, methods: list[Method], metrics: list[str]) -> None:
         """Refuse what scoring would stop at, by looking at the files: nothing is restored or scored.
@@ -244,8 +241,11 @@ class Runner:
     def _restore(self, dataset: Dataset, setting: Made) -> None:
         """This process's share of the batches that are not complete."""
         folder = self.pictures(dataset, setting)
-        mine = self._batches(dataset.items)[self.state.process_index :: self.state.num_processes]
-        due = [batch for batch in mine if not all((folder / f"{item.name}.png").exists() for item in batch)]
+        due = [
+            batch
+            for batch in self._mine(dataset.items)
+            if not all((folder / f"{item.name}.png").exists() for item in batch)
+        ]
         if not due:
             return
         if self.state.is_main_process:
@@ -310,34 +310,38 @@ class Runner:
         """Whether the metric compares with the faces of the reference folder."""
         return self.reference is not None and isinstance(scorer, SetMetric) and scorer.reference == "faces"
 
-    def _score(self, dataset: Dataset, method: Method, metric: str) -> None:
-        """Write the score file of one metric, or the reason why it cannot be."""
-        path = self.score_file(dataset, method, metric)
-        if path.exists():
-            return
-        try:
-            values = self._values(dataset, method, metric)
-        except WeightMissing as problem:
-            return _write_json(path.with_suffix(".json"), {"reason": missing(problem)})
-        except (NotApplicable, WeightError, ImportError) as problem:
-            return _write_json(path.with_suffix(".json"), {"reason": " ".join(str(problem).split())})
-        with whole_file(path) as temporary:
-            pd.DataFrame({"name": values.keys(), "value": values.values()}).to_csv(temporary, index=False)
+    def _is_due(self, dataset: Dataset, method: Method, metric: str) -> bool:
+        return not self.score_file(dataset, method, metric).exists()
 
-    def _values(self, dataset: Dataset, method: Method, metric: str) -> dict[str, float]:
-        """Name -> score, as `_score` writes it."""
-        scorer = METRICS[metric]()
-        if dataset.size < scorer.smallest:
-            raise NotApplicable(f"takes sides from {scorer.smallest} pixels; {dataset.name} has {dataset.size}")
+    def _score(self, dataset: Dataset, method: Method, metric: str) -> None:
+        """Write the score file of one metric, or the reason why it cannot be; each process scores its own batches."""
+        path, scorer = self.score_file(dataset, method, metric), METRICS[metric]()
+        found, reason = _tried(self._share, dataset, method, scorer)
+        shares = gather_object([(found, reason)])
+        if self.state.is_main_process:
+            reason = next((why for _, why in shares if why), None)
+            values = {name: value for found, _ in shares for name, value in found.items()}
+            if reason is None:
+                values, reason = _tried(self._joined, dataset, method, scorer, values)
+            if reason is not None:
+                _write_json(path.with_suffix(".json"), {"reason": reason})
+            else:
+                with whole_file(path) as temporary:
+                    pd.DataFrame({"name": values.keys(), "value": values.values()}).to_csv(temporary, index=False)
+        self.state.wait_for_everyone()
+
+    def _share(self, dataset: Dataset, method: Method, scorer: Metric) -> dict[str, float]:
+        """Name -> score of this process's pictures; of a distance between sets their features are written instead."""
+        self._check_applies(dataset, scorer)
         if isinstance(scorer, SetMetric):
-            return self._distances(dataset, method, scorer)
-        if isinstance(scorer, ImageMetric) and scorer.parts:
-            return self._combined(dataset, method, scorer)
-        if isinstance(scorer, PairMetric) and any(item.hq is None for item in dataset.items):
-            raise NotApplicable(f"{dataset.name} has no truth to compare with")
-        if isinstance(scorer, HolePSNR) and any(item.mask is None for item in dataset.items):
-            raise NotApplicable(f"{dataset.name} has no masks")
-        for batch in self._track(self._batches(dataset.items), f"{metric} of {method.name}"):
+            for files, path in self._sets(dataset, method, scorer):
+                self._write_features(scorer, files, dataset.size, path)
+            return {}
+        if getattr(scorer, "parts", ()):
+            return {}
+        names = []
+        for batch in self._track(self._mine(dataset.items), f"{scorer.name} of {method.name}"):
+            names += [item.name for item in batch]
             restored = self._read([self._result(dataset, method, item) for item in batch], dataset.size)
             if isinstance(scorer, PairMetric | HolePSNR):
                 truth = self._read([item.hq for item in batch], dataset.size)
@@ -347,32 +351,54 @@ class Runner:
                 scorer.update(restored, truth)
             else:
                 scorer.update(restored)
-        return dict(zip([item.name for item in dataset.items], scorer.values, strict=True))
+        return dict(zip(names, scorer.values, strict=True))
+
+    def _check_applies(self, dataset: Dataset, scorer: Metric) -> None:
+        """Raise `NotApplicable` for a metric that has no meaning for a data set."""
+        if dataset.size < scorer.smallest:
+            raise NotApplicable(f"takes sides from {scorer.smallest} pixels; {dataset.name} has {dataset.size}")
+        if isinstance(scorer, PairMetric) and any(item.hq is None for item in dataset.items):
+            raise NotApplicable(f"{dataset.name} has no truth to compare with")
+        if isinstance(scorer, HolePSNR) and any(item.mask is None for item in dataset.items):
+            raise NotApplicable(f"{dataset.name} has no masks")
+        if isinstance(scorer, SetMetric) and len(dataset.items) < 2:
+            raise NotApplicable(f"a distance between sets takes two pictures or more; {dataset.name} has one")
+
+    def _joined(self, dataset: Dataset, method: Method, scorer: Metric, found: dict[str, float]) -> dict[str, float]:
+        """Name -> score in the order of the data set, as it is written; on the first process alone."""
+        if isinstance(scorer, SetMetric):
+            return self._distances(dataset, method, scorer)
+        if isinstance(scorer, ImageMetric) and scorer.parts:
+            return self._combined(dataset, method, scorer)
+        return {item.name: found[item.name] for item in dataset.items}
 
     def _combined(self, dataset: Dataset, method: Method, scorer: ImageMetric) -> dict[str, float]:
-        """The scores of a metric that is made of others: these are measured once, whichever is asked for first."""
-        parts = []
-        for part in scorer.parts:
-            self._score(dataset, method, part)
-            parts.append(self.scores(dataset, method, part))
+        """The scores of a metric that is made of others, which were measured before it."""
+        parts = [self.scores(dataset, method, part) for part in scorer.parts]
         if reasons := [part.reason for part in parts if part.reason]:
             raise NotApplicable(reasons[0])
         return {name: scorer.combined(*(part.values[name] for part in parts)) for name in parts[0].values}
 
     def _distances(self, dataset: Dataset, method: Method, scorer: SetMetric) -> dict[str, float]:
         """A distance between sets, and what it is without each picture."""
-        if len(dataset.items) < 2:
-            raise NotApplicable(f"a distance between sets takes two pictures or more; {dataset.name} has one")
-        self._refer(scorer, dataset)
-        path = self.root / "features" / dataset.name / self._key(dataset, method) / f"{_slug(scorer.family)}.npy"
-        files = [self._result(dataset, method, item) for item in dataset.items]
-        scorer.add(self._features(scorer, files, dataset.size, path))
+        scored, *real = [self._gathered(files, path) for files, path in self._sets(dataset, method, scorer)]
+        scorer.add(scored)
+        if real:
+            scorer.add(real[0], real=True)
+        else:
+            scorer.load_reference(ffhq_statistics(dataset.size))
         names = [item.name for item in dataset.items]
         return {WHOLE_SET: scorer.compute()} | dict(zip(names, scorer.without().tolist(), strict=True))
 
-    def _refer(self, scorer: SetMetric, dataset: Dataset) -> None:
-        """Give a distance its reference: a folder, FFHQ's statistics or the truth; features computed once and kept."""
-        truth = [item.hq for item in dataset.items if item.hq]
+    def _sets(self, dataset: Dataset, method: Method, scorer: SetMetric) -> list[tuple[list[Path], Path]]:
+        """The pictures of the scored set and of its reference, each with the file of their features; the first alone
+        where the reference is FFHQ's statistics.
+
+        Raises:
+            NotApplicable: there is no reference.
+        """
+        path = self.root / "features" / dataset.name / self._key(dataset, method) / f"{_slug(scorer.family)}.npy"
+        scored = ([self._result(dataset, method, item) for item in dataset.items], path)
         own = scorer.of if isinstance(scorer, KernelDistance) else scorer
         if isinstance(own, FID) and own.reference == "faces" and not self.reference:
             if own is not scorer:
@@ -380,25 +406,41 @@ class Runner:
                     "takes pictures, no statistics of FFHQ: give a folder of real faces with --reference"
                 )
             try:
-                return scorer.load_reference(ffhq_statistics(dataset.size))
+                ffhq_statistics(dataset.size)
             except ValueError as problem:
                 raise NotApplicable(str(problem)) from None
-        referred = self._referred(scorer)
+            return [scored]
+        truth, referred = [item.hq for item in dataset.items if item.hq], self._referred(scorer)
         if not (truth or referred):
             raise NotApplicable(f"{dataset.name} has no truth: give a folder of real faces with --reference")
         of = self._reference_digest if referred else _short(dataset.digest)
         path = self.root / "reference" / f"{_slug(scorer.family)}-{of}.npy"
-        scorer.add(self._features(scorer, self._faces if referred else truth, dataset.size, path), real=True)
+        return [scored, (self._faces if referred else truth, path)]
 
-    def _features(self, scorer: SetMetric, files: list[Path], size: int, path: Path) -> np.ndarray:
-        """(n, d) of pictures of that size, computed once and kept in `path`."""
+    def _write_features(self, scorer: SetMetric, files: list[Path], size: int, path: Path) -> None:
+        """This process's part of the features of pictures of that size, unless all are there."""
+        if path.exists():
+            return
+        parts = [
+            torch.as_tensor(scorer.features(self._read(batch, size))).float().cpu().numpy()
+            for batch in self._track(self._mine(files), f"features of {path.parent.name}")
+        ]
+        with whole_file(_part(path, self.state.process_index)) as temporary, temporary.open("wb") as stream:
+            np.save(stream, np.concatenate(parts) if parts else np.zeros((0, 0), np.float32))
+
+    def _gathered(self, files: list[Path], path: Path) -> np.ndarray:
+        """(n, d), put together of the processes' parts once, and kept in `path`."""
         if not path.exists():
-            parts = [
-                torch.as_tensor(scorer.features(self._read(batch, size))).float().cpu().numpy()
-                for batch in self._track(self._batches(files), f"features of {path.parent.name}")
-            ]
+            each = [np.load(_part(path, k)) for k in range(self.state.num_processes)]
+            place, rows = [0] * len(each), []
+            for k, batch in enumerate(self._batches(files)):
+                of = k % len(each)
+                rows.append(each[of][place[of] : place[of] + len(batch)])
+                place[of] += len(batch)
             with whole_file(path) as temporary, temporary.open("wb") as stream:
-                np.save(stream, np.concatenate(parts))
+                np.save(stream, np.concatenate(rows))
+            for k in range(len(each)):
+                _part(path, k).unlink()
         return np.load(path)
 
     def _result(self, dataset: Dataset, method: Method, item: Item) -> Path:
@@ -412,9 +454,28 @@ class Runner:
     def _batches(self, items: Sequence) -> list[Sequence]:
         return [items[first : first + self.batch] for first in range(0, len(items), self.batch)]
 
+    def _mine(self, items: Sequence) -> list[Sequence]:
+        """This process's batches."""
+        return self._batches(items)[self.state.process_index :: self.state.num_processes]
+
     def _track(self, work: list, title: str) -> Iterable:
         """A progress bar with the time left, on the first process."""
         return track(work, title, disable=not self.state.is_main_process, transient=True)
+
+
+def _tried(work: Callable[..., dict[str, float]], *given: object) -> tuple[dict[str, float], str | None]:
+    """What some work finds, and no reason; or nothing, and why it cannot be done, in a line."""
+    try:
+        return work(*given), None
+    except WeightMissing as problem:
+        return {}, missing(problem)
+    except (NotApplicable, WeightError, ImportError) as problem:
+        return {}, " ".join(str(problem).split())
+
+
+def _part(path: Path, process: int) -> Path:
+    """The file of one process's features."""
+    return path.with_suffix(f".{process}.npy")
 
 
 def read(file: Path) -> torch.Tensor:

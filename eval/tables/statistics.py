@@ -52,7 +52,7 @@ def error_of_difference(a: Deviations, b: Deviations) -> float:
     """The same of the difference of two distances, paired: what a picture of both sets moves in both cancels."""
     if not (a and b):
         return float("nan")
-    return error({name: a.get(name, 0) - b.get(name, 0) for name in {*a, *b}})
+    return error({name: a.get(name, 0) - b.get(name, 0) for name in dict.fromkeys([*a, *b])})
 
 
 def distance_p(a: float, moved_a: Deviations, b: float, moved_b: Deviations) -> float:
