@@ -34,8 +34,9 @@ from difface import folders, images
 from difface.files import whole_file
 from difface.masks import read_mask
 from difface.metadata import RESTORED
-from difface.metrics import FID, KernelDistance, measure
+from difface.metrics import FID, measure
 from difface.metrics.base import ImageMetric, Metric, PairMetric, SetMetric
+from difface.metrics.on_features import OnFeatures
 from difface.precision import choose
 from difface.weights import WeightError, WeightMissing
 from eval.datasets import Dataset, Item, ffhq_statistics, generator_of, name_seed
@@ -399,7 +400,7 @@ class Runner:
         """
         path = self.root / "features" / dataset.name / self._key(dataset, method) / f"{_slug(scorer.family)}.npy"
         scored = ([self._result(dataset, method, item) for item in dataset.items], path)
-        own = scorer.of if isinstance(scorer, KernelDistance) else scorer
+        own = scorer.of if isinstance(scorer, OnFeatures) else scorer
         if isinstance(own, FID) and own.reference == "faces" and not self.reference:
             if own is not scorer:
                 raise NotApplicable(

@@ -7,10 +7,11 @@ from difface.metrics.fid import FID
 from difface.metrics.frechet import FrechetIdentity
 from difface.metrics.identity import IdentityAngle, NearestPerson
 from difface.metrics.ids import IDS, IDSR50
-from difface.metrics.iqa import NIQE, NRQM, PI
+from difface.metrics.iqa import CLIPIQA, DISTS, MANIQA, MUSIQ, NIQE, NRQM, PI, TOPIQFace
 from difface.metrics.kid import KernelDistance
 from difface.metrics.lmd import LMD, LMD106
 from difface.metrics.lpips import LPIPS
+from difface.metrics.manifold import Precision, Recall
 from difface.metrics.psnr import PSNR
 from difface.metrics.runtime import RunTime, measure
 from difface.metrics.ssim import SSIM, SSIMRGB
@@ -32,13 +33,22 @@ METRICS = {
     "KID identity": lambda: KernelDistance(FrechetIdentity()),
     "FD-prior": FDPrior,
     "KID-prior": lambda: KernelDistance(FDPrior()),
+    "precision-prior": lambda: Precision(FDPrior()),
+    "recall-prior": lambda: Recall(FDPrior()),
     "FID-F": FID,
     "KID-F": lambda: KernelDistance(FID()),
     "FID-G": partial(FID, "truth"),
     "KID-G": lambda: KernelDistance(FID("truth")),
+    "precision-F": lambda: Precision(FID()),
+    "recall-F": lambda: Recall(FID()),
     "NIQE": NIQE,
     "NRQM": NRQM,
     "PI": PI,
+    "MUSIQ": MUSIQ,
+    "MANIQA": MANIQA,
+    "CLIP-IQA": CLIPIQA,
+    "TOPIQ-face": TOPIQFace,
+    "DISTS": DISTS,
 }
 """Name in a table -> its constructor, which takes no arguments; a network is loaded when the first images come."""
 

@@ -1,4 +1,4 @@
-"""Quality without a truth, through pyiqa: NIQE, NRQM, and PI of the two."""
+"""Quality through pyiqa: NIQE, NRQM and PI of the two, MUSIQ, MANIQA, CLIP-IQA, TOPIQ-face; with a truth DISTS."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from difface.metrics.base import ImageMetric
+from difface.metrics.base import ImageMetric, PairMetric
 
 NIQE_PARAMETERS = "niqe_modelparameters.mat"
 NRQM_FOREST = "NRQM_model.mat"
@@ -107,3 +107,73 @@ class PI(ImageMetric):
             3.0
         """
         return ((10 - nrqm) + niqe) / 2
+
+
+@lru_cache(maxsize=8)
+def _own(name: str, device: torch.device) -> Callable[..., torch.Tensor]:
+    """pyiqa's metric of that name with its defaults and its own weights, which it fetches and keeps by itself."""
+    try:
+        from pyiqa import create_metric
+    except ImportError as error:
+        raise ImportError(
+            f"{name} needs the package pyiqa ({error}); get it with: pip install -r requirements-paper.txt"
+        ) from error
+    from difface.weights import WeightError
+
+    try:
+        return create_metric(name, device=device)
+    except (OSError, RuntimeError) as error:  # no network, or half a file
+        reason = str(error).splitlines()[0]
+        raise WeightError(f"{name} of pyiqa has no weights here, and could not fetch them ({reason})") from error
+
+
+class _Unseen(ImageMetric):
+    """A learnt metric of pyiqa's name without a truth, of each image, averaged; the package gets the weights."""
+
+    higher_is_better = True
+    pyiqa: str
+
+    def score(self, restored: torch.Tensor) -> torch.Tensor:
+        """(B, 3, H, W) in [0, 1] -> (B,).
+
+        Raises:
+            ImportError: pyiqa is not installed.
+            difface.weights.WeightError: its weights are not there and cannot be had.
+        """
+        return _own(self.pyiqa, restored.device)(restored.clamp(0, 1)).reshape(-1)
+
+
+class MUSIQ(_Unseen):
+    """MUSIQ (Ke et al., ICCV 2021), about 0 to 100; weights of KonIQ-10k."""
+
+    name, pyiqa = "MUSIQ", "musiq"
+
+
+class MANIQA(_Unseen):
+    """MANIQA (Yang et al., CVPRW 2022), about 0 to 1; weights of KonIQ-10k."""
+
+    name, pyiqa, smallest = "MANIQA", "maniqa", 224
+
+
+class CLIPIQA(_Unseen):
+    """CLIP-IQA (Wang et al., AAAI 2023), 0 to 1."""
+
+    name, pyiqa = "CLIP-IQA", "clipiqa"
+
+
+class TOPIQFace(_Unseen):
+    """TOPIQ trained for faces (Chen et al., TIP 2024; CGFIQA), 0 to 1; sees the picture at 512 pixels."""
+
+    name, pyiqa = "TOPIQ-face", "topiq_nr-face"
+
+
+class DISTS(PairMetric):
+    """DISTS (Ding et al., TPAMI 2020) of each image and its truth, averaged: structure and texture, 0 is equal."""
+
+    name = "DISTS"
+    higher_is_better = False
+    smallest = 32
+
+    def score(self, restored: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        """Both (B, 3, H, W) in [0, 1] -> (B,); errors as for `MUSIQ`."""
+        return _own("dists", restored.device)(restored.clamp(0, 1), truth.clamp(0, 1)).reshape(-1)

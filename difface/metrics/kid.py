@@ -3,16 +3,15 @@
 from collections.abc import Iterator
 
 import numpy as np
-import torch
 
-from difface.metrics.base import SetMetric
 from difface.metrics.frechet import FrechetDistance
+from difface.metrics.on_features import OnFeatures
 
 BLOCK = 1024
 """Vectors whose kernels are in memory at once."""
 
 
-class KernelDistance(SetMetric):
+class KernelDistance(OnFeatures):
     """KID on the features of a Frechet distance, with the kernel k(x, y) = (x . y / d + 1)^3 of the paper.
 
     mean over i != j of k(x_i, x_j) + mean over i != j of k(y_i, y_j) - 2 mean k(x_i, y_j): its expectation does not
@@ -24,30 +23,15 @@ class KernelDistance(SetMetric):
             one's.
     """
 
+    title, least = "KID", 2
+
     def __init__(self, of: FrechetDistance):
-        self.of, self.name, self.needs = of, "KID" + of.name.removeprefix("FD").removeprefix("FID"), of.needs
-        self.reference, self.smallest = of.reference, of.smallest
-        self._real: list[np.ndarray] = []
-        self._scored: list[np.ndarray] = []
+        super().__init__(of)
         self._among_real: float | None = None
-
-    @property
-    def version(self) -> str:
-        """That of the features' network."""
-        return self.of.version
-
-    @property
-    def family(self) -> str:
-        """The features' network."""
-        return self.of.family
-
-    def features(self, images: torch.Tensor) -> torch.Tensor | np.ndarray:
-        """(B, 3, H, W) in [0, 1] -> (B, d)."""
-        return self.of.features(images)
 
     def add(self, vectors: np.ndarray, real: bool = False) -> None:
         """Add the features of images, (B, d), to the reference (`real`) or to the scored set."""
-        (self._real if real else self._scored).append(vectors.astype(np.float32))
+        super().add(vectors, real)
         self._among_real = None if real else self._among_real
 
     def compute(self) -> float:
@@ -71,11 +55,7 @@ class KernelDistance(SetMetric):
     def _sums(self) -> tuple[np.ndarray, np.ndarray, float]:
         """For each scored image, the sum of its kernels with the other scored ones and their mean with the reference;
         and the mean kernel within the reference."""
-        real, scored = (np.concatenate(vectors or [np.zeros((0, 1))]) for vectors in (self._real, self._scored))
-        if min(len(real), len(scored)) < 2:
-            raise ValueError(
-                f"{self.name} needs two images in each set; got {len(real)} and {len(scored)}: add images."
-            )
+        real, scored = self._sets()
         if self._among_real is None:
             self._among_real = _with_others(real).sum() / (len(real) * (len(real) - 1))
         other = sum(kernels.sum(1) for kernels in _kernels(scored, real)) / len(real)

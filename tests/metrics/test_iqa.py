@@ -1,6 +1,7 @@
 """NIQE, NRQM and PI: the formula on known scores; what is handed to pyiqa, and what where it is not there."""
 
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,9 @@ import torch
 from scipy import io
 
 from difface import images
-from difface.metrics import NIQE, NRQM, PI, iqa
+from difface.metrics import METRICS, NIQE, NRQM, PI, iqa
+from difface.metrics.iqa import CLIPIQA, DISTS, MANIQA, MUSIQ, TOPIQFace
+from difface.weights import WeightError
 
 
 def brightness(image: torch.Tensor) -> torch.Tensor:
@@ -74,3 +77,51 @@ def test_scores_are_those_of_pyiqa(parameters, astronaut_photo):
     assert metrics[NIQE].values == pytest.approx(expected) and expected[0] != pytest.approx(expected[1])
     assert metrics[NRQM].values == pytest.approx([6.5] * 3)
     assert metrics[PI].values == pytest.approx([(3.5 + score) / 2 for score in expected])
+
+
+FIELD = [(MUSIQ, "musiq"), (MANIQA, "maniqa"), (CLIPIQA, "clipiqa"), (TOPIQFace, "topiq_nr-face"), (DISTS, "dists")]
+
+
+def scored(metric, images: torch.Tensor) -> list[float]:
+    given = (images, images / 2) if metric.name == "DISTS" else (images,)
+    metric.update(*given)
+    return metric.values
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """A package pyiqa that tells what it was asked for, and scores by the mean of what it is given."""
+
+    def create_metric(name, device):
+        calls.append((name, str(device)))
+        return lambda *images: sum(image.mean((1, 2, 3)) for image in images)[:, None]
+
+    calls: list[tuple[str, str]] = []
+    iqa._own.cache_clear()
+    monkeypatch.setitem(sys.modules, "pyiqa", SimpleNamespace(create_metric=create_metric))
+    yield calls
+    iqa._own.cache_clear()
+
+
+@pytest.mark.parametrize(("metric", "name"), FIELD)
+def test_the_field_s_metrics_are_those_of_pyiqa(told, metric, name):
+    """By its names and defaults, each image of a batch, clipped to [0, 1]; DISTS with its truth."""
+    images = torch.stack([torch.full((3, 224, 224), level) for level in (0.25, 1.5)])
+    assert scored(metric(), images) == pytest.approx([0.375, 1.75] if name == "dists" else [0.25, 1.0])
+    assert told == [(name, "cpu")] and METRICS[metric.name] is metric
+    assert metric.higher_is_better != (name == "dists")
+
+
+@pytest.mark.parametrize("metric", [metric for metric, _ in FIELD])
+def test_what_pyiqa_cannot_have_is_one_line(metric, told, monkeypatch):
+    images = torch.rand(1, 3, 224, 224)
+
+    def offline(name, device):
+        raise OSError("no route to host\nand more")
+
+    monkeypatch.setattr(sys.modules["pyiqa"], "create_metric", offline)
+    with pytest.raises(WeightError, match=r"could not fetch them \(no route to host\)$"):
+        scored(metric(), images)
+    monkeypatch.setitem(sys.modules, "pyiqa", None)
+    with pytest.raises(ImportError, match="needs the package pyiqa.*requirements-paper.txt"):
+        scored(metric(), images)
