@@ -48,6 +48,9 @@ def table(
     metrics: Annotated[
         list[str], typer.Option(help="A column more: SSIM (RGB), IDS-r50, LMD-106, ...; repeatable.")
     ] = [],  # noqa: B006
+    protocol: Annotated[
+        str, typer.Option(help="paper, vqfr, pmrf or osdface: adds that protocol's columns and what it prints.")
+    ] = "paper",
     limit: Annotated[int | None, typer.Option(min=2, help="At most so many pictures.")] = None,
     scale: Annotated[float | None, typer.Option(help="One s for all (sigma 1, delta 5, q 60), not the grid.")] = None,
     steps: Annotated[int, typer.Option(help="Of the whole chain, in rows that do not vary it.")] = 250,
@@ -65,11 +68,11 @@ def table(
     from eval.tables.data import datasets, samples
 
     folders, rivals = _parsed(methods)
-    options = definitions.Options(profile, steps, start, folders, rivals, tuple(metrics))
+    options = definitions.Options(profile, steps, start, folders, rivals, tuple(metrics), protocol)
     if dry_run:
         return typer.echo(plan.plan(number, options, reference))
     definitions.rows(number, options)
-    definitions.columns(number, options.metrics)
+    definitions.columns(number, options.columns)
     profiles.resolve_device(device)  # refused, if it must be, before anything is done
     runner = Runner(output, device, dtype, batch, reference)
     found = datasets(number, data, output / "data", profile, limit, scale)
@@ -366,7 +369,7 @@ def denoising(
 ) -> None:
     """PSNR of one denoising step at several timesteps: how trials of the prior's training compare."""
     from eval.denoising import TIMESTEPS, denoising_psnr
-    from eval.tables.render import markdown_grid
+    from eval.markdown import markdown_grid
 
     rows = [["prior", *(f"t = {t}" for t in TIMESTEPS)]]
     for folder in weights:

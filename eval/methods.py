@@ -2,7 +2,7 @@
 
 from difface.methods import LEARNED, METHODS, SR3, DifFace, Method, SwinIR
 from difface.weights import CATALOG, WeightMissing
-from eval.tables.render import markdown_grid
+from eval.markdown import markdown_grid
 
 _NEEDS = {"inpainting": "a mask", "super-resolution": "a scale", "blind": "nothing more"}
 

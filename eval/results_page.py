@@ -13,9 +13,9 @@ import yaml
 from difface import profiles
 from difface.files import whole_file
 from difface.schedulers import FAST_CALLS
+from eval.markdown import markdown_grid
 from eval.reports import embedded, fairness
 from eval.settings import Setting
-from eval.tables.render import markdown_grid
 
 RESULTS = Path(__file__).resolve().parent / "results"
 _TEXT = Path(__file__).with_suffix(".yaml")

@@ -13,11 +13,12 @@ from difface import profiles, weights
 from difface.files import whole_file
 from difface.weights import WeightError
 from eval import paper, rivals
+from eval.markdown import markdown_grid
 from eval.metrics import METRICS
 from eval.results_page import RESULTS
 from eval.tables import definitions
 from eval.tables.definitions import Row
-from eval.tables.render import AS_PRINTED, markdown_grid
+from eval.tables.render import AS_PRINTED
 
 REPRODUCED, OFF, OTHER_DATA, CANNOT_RUN = STATES = ("reproduced", "off", "other data", "cannot run")
 MACHINES = ("Runtime",)

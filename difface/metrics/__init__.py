@@ -12,12 +12,13 @@ from difface.metrics.kid import KernelDistance
 from difface.metrics.lmd import LMD, LMD106
 from difface.metrics.lpips import LPIPS
 from difface.metrics.manifold import Precision, Recall
-from difface.metrics.psnr import PSNR
+from difface.metrics.psnr import PSNR, PSNRMatched
 from difface.metrics.runtime import RunTime, measure
 from difface.metrics.ssim import SSIM, SSIMRGB
 
 METRICS = {
     "PSNR": PSNR,
+    "PSNR (colours matched)": PSNRMatched,
     "SSIM": SSIM,
     "SSIM (RGB)": SSIMRGB,
     "LPIPS": LPIPS,

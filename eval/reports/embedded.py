@@ -12,12 +12,12 @@ from difface.degradation import LEVELS, level
 from difface.files import whole_file
 from difface.schedulers import FAST_CALLS
 from eval.datasets import Dataset
+from eval.markdown import markdown_grid
 from eval.reports.samples import sample_report
 from eval.reports.study import Study
 from eval.run import WHOLE_SET, Runner
 from eval.settings import FolderMethod, Setting, digest
 from eval.tables import statistics
-from eval.tables.render import markdown_grid
 
 BATCH = 25
 STARTS = (150, 250, 400)

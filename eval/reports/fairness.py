@@ -17,10 +17,10 @@ from difface.schedulers import FAST_CALLS
 from eval import rivals
 from eval.datasets import Dataset
 from eval.figures.style import DPI, LINES, PAGE, styled
+from eval.markdown import markdown_grid
 from eval.run import WHOLE_SET, Made, Runner
 from eval.settings import FolderMethod, Setting, digest
 from eval.tables.data import dataset
-from eval.tables.render import markdown_grid
 from eval.tables.statistics import SURE, deviations, error, interval
 
 METRICS = ("PSNR", "ID angle")

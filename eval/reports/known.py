@@ -13,11 +13,11 @@ from difface.files import whole_file
 from difface.masks import MASKS, read_mask
 from difface.metrics import PSNR
 from eval.datasets import Dataset
+from eval.markdown import markdown_grid
 from eval.reports.study import Study
 from eval.run import WHOLE_SET, Runner, Scores, read
 from eval.seams import across_border, inside_hole
 from eval.settings import Agreement, FolderMethod, Setting
-from eval.tables.render import markdown_grid
 
 FIRST = 8
 """Faces of each set that are restored again: with a second seed, or to see the result before it is rounded."""

@@ -12,6 +12,7 @@ from difface import profiles
 from eval import paper
 from eval.datasets import Dataset
 from eval.metrics import METRICS
+from eval.published import PAPER
 from eval.rivals import Rival
 from eval.run import WHOLE_SET, Method, Runner, Scores
 from eval.settings import FolderMethod, Setting
@@ -73,7 +74,7 @@ class Block:
 @dataclass(frozen=True)
 class Result:
     """A whole table: number, caption, measured columns, blocks, notes on printed numbers, how the others were made, and
-    the `record` from which they can be made again (`eval.tables.record`)."""
+    the `record` from which they can be made again (`eval.tables.record`), and whose `protocol` was followed."""
 
     number: str
     caption: str
@@ -82,6 +83,7 @@ class Result:
     notes: tuple[str, ...]
     made: str = ""
     record: dict[str, Any] = field(default_factory=dict)
+    protocol: str = PAPER
 
 
 def build(
@@ -108,7 +110,7 @@ def build(
             before anything is restored.
     """
     printed = paper.table(number)
-    rows, columns = definitions.rows(number, options), definitions.columns(number, options.metrics)
+    rows, columns = definitions.rows(number, options), definitions.columns(number, options.columns)
     scored = [name for name in columns if name in METRICS]
     blocks = []
     for name, dataset in datasets.items():
@@ -129,9 +131,8 @@ def build(
     each = zip(blocks, datasets.items(), strict=False)  # the last block may be an average
     parts = [(block.name, of, [_of_block(row, name) for row in rows]) for block, (name, of) in each]
     told = record(number, columns, parts, runner)
-    return Result(
-        number, printed.caption, tuple(columns), tuple(blocks), printed.notes, _made(rows, blocks, runner), told
-    )
+    made = _made(rows, blocks, runner)
+    return Result(number, printed.caption, tuple(columns), tuple(blocks), printed.notes, made, told, options.protocol)
 
 
 def _made(rows: list[Row], blocks: list[Block], runner: Runner) -> str:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from difface import inpaint, profiles
 from difface.methods import Task
-from eval import paper, rivals
+from eval import paper, published, rivals
 from eval.datasets import Dataset
 from eval.metrics import METRICS
 from eval.run import Method
@@ -84,6 +84,7 @@ class Options:
         folders: other methods' pictures.
         rivals: other methods that run here, see `eval.rivals.chosen`.
         metrics: columns beside those of the table.
+        protocol: of `eval.published`; its columns are added.
     """
 
     profile: str = "tiny"
@@ -92,6 +93,16 @@ class Options:
     folders: tuple[FolderMethod, ...] = ()
     rivals: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
+    protocol: str = published.PAPER
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns beside those of the table.
+
+        Raises:
+            ValueError: an unknown protocol.
+        """
+        return (*published.columns(self.protocol), *self.metrics)
 
     def setting(self, **changes) -> Setting:
         """The profile's DifFace with its first estimator, and `changes`.

@@ -25,7 +25,7 @@ def plan(number: str, options: definitions.Options, reference: Path | None = Non
         lines.append(f"  {row.label}: {'n/a, ' if row.method is None else ''}{what}")
     chosen = profiles.profile(options.profile)
     needed = list(chosen.files)
-    for name in definitions.columns(number, options.metrics):
+    for name in definitions.columns(number, options.columns):
         needed += METRICS[name]().needs if name in METRICS else ()
         if name == "FID-F" and reference is None and chosen.size in FFHQ_STATISTICS:
             needed.append(FFHQ_STATISTICS[chosen.size])

@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from difface.files import whole_file
-from eval import paper
+from eval import paper, published
+from eval.markdown import markdown_grid
 from eval.metrics import METRICS
 from eval.tables import statistics, verdicts
 from eval.tables.build import OURS, Block, Cell, Result
@@ -81,6 +82,7 @@ def markdown(result: Result) -> str:
         parts += _orders(block) + _reasons(block, result.columns)
     for title, grid in _printed(result.number, MARKDOWN):
         parts += [f"**Printed in the paper** ({title})", markdown_grid(grid)]
+    parts += filter(None, [published.markdown(result.protocol)])
     if result.notes:
         parts.append("Notes on the printed numbers:\n\n" + "\n".join(f"- {note}" for note in result.notes))
     return "\n\n".join(parts) + "\n"
@@ -118,12 +120,6 @@ _JACKKNIFE = (
     "In the brackets of distances between sets: 95 % jackknife interval over the scored pictures, best and second best "
     "marked only where the paired jackknife tells them from all rows behind them"
 )
-
-
-def markdown_grid(rows: list[list[str]], texts: int = 1) -> str:
-    """Cells as a Markdown table: the first row is the head, the first `texts` columns are text, the others numbers."""
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([lines[0], "|" + " --- |" * texts + " ---: |" * (len(rows[0]) - texts), *lines[1:]])
 
 
 def _measured(result: Result, block: Block, marks: Marks) -> list[list[str]]:
