@@ -396,7 +396,9 @@ def test_a_mask_that_leaves_nothing_known_is_refused(run, tmp_path, astronaut_fa
     dots = np.zeros((256, 256), bool)
     dots[::3, ::3] = True
     Image.fromarray(dots).save(tmp_path / "mask.png")
-    status, lines = run("inpaint", tmp_path / "face.png", "-o", tmp_path / "out", "--mask", tmp_path / "mask.png", "--dtype", "float32")
+    status, lines = run(
+        "inpaint", tmp_path / "face.png", "-o", tmp_path / "out", "--mask", tmp_path / "mask.png", "--dtype", "float32"
+    )
     assert status == 1 and "none that is wholly known" in lines[0]
 
 
