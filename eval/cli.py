@@ -409,11 +409,12 @@ def gallery(
     seeds: Annotated[str, typer.Option(help="Seeds of the prior's samples, comma-separated.")] = "0,1,2,3,4,5,6",
 ) -> None:
     """Make the page's examples and the README's picture from samples of the embedded prior and the astronaut."""
-    from eval.gallery import examples, sheet
+    from eval.gallery import examples, landing, sheet
 
     numbers = [int(seed) for seed in seeds.split(",")]
     for path in [
         *examples(output / "examples", numbers, profile),
+        landing(output / "examples", profile),
         sheet(output / "gallery.png", numbers, profile),
     ]:
         typer.echo(path)

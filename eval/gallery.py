@@ -10,9 +10,10 @@ import torch
 from PIL import Image, ImageDraw
 from skimage.data import astronaut
 
-from difface import faces, images, profiles
+from difface import faces, images, metadata, profiles
 from difface.degradation import degrade, level
 from difface.sampling import draw
+from difface.schedulers import FAST_CALLS
 from eval.datasets import name_seed, noise_of
 from eval.scenes import SCENES, compose
 
@@ -59,6 +60,22 @@ def examples(output: Path, seeds: Sequence[int], profile: str = profiles.DEFAULT
     for path, lq in named.items():
         images.write(images.to_pil(lq), path)
     return list(named)
+
+
+def landing(output: Path, profile: str = profiles.DEFAULT) -> Path:
+    """Restore the last example of the middle level by the page's defaults and write restored/NAME.png; its path.
+
+    Args:
+        output: the folder of the examples.
+        profile: whose networks.
+    """
+    pipeline = profiles.load(profile, scheduler="dpm++")
+    pipeline.set_progress_bar_config(disable=True)
+    chosen = max(output.glob("*_middle.png"))
+    result = pipeline(images.read(chosen), FAST_CALLS, generator=torch.Generator().manual_seed(0))
+    path = output / "restored" / chosen.name
+    images.write(result.images[0], path, metadata.restored_text(result.info, profile, 0, metadata.RESTORED))
+    return path
 
 
 def photos(faces: list[torch.Tensor], factor: float = 1) -> dict[str, torch.Tensor]:

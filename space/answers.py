@@ -10,31 +10,46 @@ from difface import certainty, images, profiles
 from difface.pipeline import DifFaceOutput
 from difface.schedulers import FAST_CALLS
 from space import running, shared, widgets
+from space.restore import Tab
 
 MOST = 8
 """Answers at most."""
 
 
-def tab(profile: profiles.Profile, examples: Path) -> None:
-    """Draw the tab."""
-    gr.Markdown(
-        "Many faces fit one bad photo. Make several answers, and see on the **certainty map** where they agree and "
-        "where the model invents."
-    )
-    with gr.Row():
-        with gr.Column(min_width=300):
-            face = widgets.picture("A face", examples, "answers-face")
-            aligned = widgets.aligned()
+def tab(profile: profiles.Profile, examples: Path, single: Tab, tabs: gr.Tabs) -> None:
+    """Draw the tab.
+
+    Args:
+        profile: whose networks.
+        examples: folder of faces to click on.
+        single: the tab that sends its face here.
+        tabs: all of them, to come here.
+    """
+    with gr.Row(elem_classes="work"):
+        with gr.Column():
+            aligned = widgets.aligned(render=False)
+            face, chosen = widgets.picture("A face", examples, "answers-face", aligned=aligned)
             pressed = widgets.buttons("Make answers", "answer")
-            count = widgets.slider(2, MOST, 4, step=1, label="Answers", precision=0)
-            start = widgets.start(profile.begin_index)
-            with gr.Accordion("Advanced", open=False):
-                seed = widgets.seed()
-        with gr.Column(min_width=300):
+        with gr.Column(elem_classes="outcome"):
             outputs = _outputs()
+        with gr.Column(elem_classes="settings"):
+            count = widgets.slider(2, MOST, 4, step=1, label="Answers", precision=0)
+            preset = widgets.presets(profile.begin_index)
+            with gr.Accordion("Advanced", open=False):
+                aligned.render()
+                start = widgets.start(profile.begin_index)
+                seed = widgets.seed()
+    widgets.follow(preset, start, "answers")
+    sent = single.where.click(
+        lambda face, aligned: (face, aligned, gr.Tabs(selected="answers")),
+        [single.face, single.aligned],
+        [face, aligned, tabs],
+        api_name="to_answers",
+        **widgets.PRIVATE,
+    )
     what = "Answers k = 0, 1, ... have seed + k; the map is the standard deviation over them at every pixel."
     given = [face, aligned, count, start, seed]
-    widgets.on_press(pressed, answerer(profile.name), given, outputs, "answers", what)
+    widgets.on_press(pressed, answerer(profile.name), given, outputs, "answers", what, [*chosen, sent])
 
 
 def _outputs() -> list[gr.components.Component]:

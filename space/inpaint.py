@@ -51,7 +51,7 @@ def tab(profile: profiles.Profile, examples: Path) -> None:
     size = profiles.profile(name).size
     with gr.Row():
         with gr.Column(min_width=300):
-            face = widgets.picture("A face with holes", examples, "inpaint-face", height=240)
+            face, _ = widgets.picture("A face with holes", examples, "inpaint-face", height=240)
             aligned = widgets.aligned()
             canvas = _canvas()
             kind = gr.Radio(KINDS, label="Or a mask at a click", elem_id="inpaint-kind")

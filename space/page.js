@@ -1,4 +1,30 @@
 () => {
+  // What a result was made from: greyed, and not to be downloaded, while the fields hold something else.
+  const made = {}; // name of a run -> the fields' values when it began, and whether it ended well
+  const plain = (value) => (Array.isArray(value) ? [...value].sort() : (value && value.path) || value);
+  const key = (values) => JSON.stringify(values.map(plain)); // of a picture its file, of ticks which, in any order
+  const bring = (place) => {
+    const element = document.getElementById(place);
+    if (element) element.scrollIntoView({ block: "nearest" });
+  };
+  window.difface = {
+    began(name, values, place, compared) {
+      made[name] = { from: key(compared.map((k) => values[k])), well: false };
+      bring(place);
+      return values;
+    },
+    made(name, values, place) {
+      if (made[name]) made[name].well = true;
+      setTimeout(() => bring(place), 100); // once the picture has its height
+      return this.compare(name, values);
+    },
+    compare(name, values) {
+      const run = made[name] || {};
+      const same = run.from === key(values);
+      const text = "<p class='stale'>Picture or settings changed: press the button for a new result.</p>";
+      return [same ? "" : text, { __type__: "update", interactive: Boolean(same && run.well) }];
+    },
+  };
   // Pictures without an alternative text get the label of the field that they are in, and their number where they are several,
   // or their side where they lie under a slider; a canvas gets the label.
   const label = (element) => {
@@ -70,7 +96,14 @@
         drag(handle, (steps * handle.parentElement.getBoundingClientRect().width) / 20);
       });
     });
+  // Screen readers read out what a status says: it is a live region before it says anything.
+  const announce = () =>
+    document.querySelectorAll(".status:not([aria-live])").forEach((status) => {
+      status.setAttribute("role", "status");
+      status.setAttribute("aria-live", "polite");
+    });
   const improve = () => {
+    announce();
     describe();
     reachable();
   };

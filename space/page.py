@@ -14,22 +14,14 @@ SCRIPT = Path(__file__).with_name("page.js")
 
 HEAD = """
 # DifFace Studio
-Restores a blurred, noisy or compressed **face**: a plain network makes a rough estimate, then a diffusion model that
-knows faces draws the details. It **makes up** what the picture does not show: a restored face is no evidence of
-anyone's identity.
+Blurred, noisy and blocky **faces** come back sharp: a model that knows faces draws what is lost.
 """
-BANNER = "Answered by **{name}** at **{size} × {size} pixels**{enlarged}. {note}"
-SMALL = "It is meant for small faces: a large, sharp photo comes back softer than it was."
+BANNER = "Answered by **{name}** at **{size} × {size} pixels**."
 FOOT = """
 Nothing you upload is kept: it is used for your request only, and deleted from this server within {minutes} minutes.
 Method: DifFace (Yue and Loy, TPAMI 2024), on Hugging Face diffusers. Weights: {licence}. Transparent parts of a picture
 are laid on white. Where InsightFace's SCRFD finds the faces, its model is for non-commercial research.
 """
-NAMES = {
-    "small": "the embedded models (small)",
-    "tiny": "the smallest embedded models (tiny)",
-    "ffhq512": "the paper's models (ffhq512)",
-}
 
 
 def build(profile_name: str = profiles.DEFAULT, examples: Path = shared.EXAMPLES) -> gr.Blocks:
@@ -46,8 +38,7 @@ def build(profile_name: str = profiles.DEFAULT, examples: Path = shared.EXAMPLES
         inpaint.load(profile)
     with entry.Page(title="DifFace Studio", analytics_enabled=False, delete_cache=shared.CLEANING) as page:
         gr.Markdown(HEAD, elem_classes="head")
-        gr.Markdown(_banner(profile), elem_classes="banner", elem_id="banner")
-        with gr.Tabs() as tabs:
+        with gr.Tabs(overflow_behavior="wrap") as tabs:
             with gr.Tab("Restore a face", id="restore"):
                 single = restore.tab(profile, examples)
             with gr.Tab("Whole photo", id="photo"):
@@ -55,19 +46,18 @@ def build(profile_name: str = profiles.DEFAULT, examples: Path = shared.EXAMPLES
             with gr.Tab("Inpaint", id="inpaint"):
                 inpaint.tab(profile, examples)
             with gr.Tab("Several answers", id="answers"):
-                answers.tab(profile, examples)
+                answers.tab(profile, examples, single, tabs)
             with gr.Tab("Make it worse", id="worse"):
                 worse.tab(profile)
             with gr.Tab("The paper", id="paper"):
                 paper.tab(profile)
             with gr.Tab("How it works", id="about"):
                 about.tab(profile, minutes)
+        gr.Markdown(_banner(profile), elem_id="banner")
         gr.Markdown(FOOT.format(minutes=minutes, licence=profile.licence), elem_classes="foot")
     return page.queue(max_size=MAX_WAITING, default_concurrency_limit=1)
 
 
 def _banner(profile: profiles.Profile) -> str:
-    small = profile.size <= 128
-    name = NAMES.get(profile.name, f"the networks in {profiles.label(profile.name)}")
-    enlarged = "; what you see here is enlarged" if profile.size < shared.SHOWN else ""
-    return BANNER.format(name=name, size=profile.size, enlarged=enlarged, note=SMALL if small else "")
+    name = restore.NAMES.get(profile.name, f"the networks in {profiles.label(profile.name)}")
+    return BANNER.format(name=name, size=profile.size)

@@ -45,7 +45,7 @@ def tab(profile: profiles.Profile) -> None:
     )
     with gr.Row():
         with gr.Column(min_width=300, scale=1):
-            face = widgets.picture("A clean face (optional)", shared.EXAMPLES / "none", "paper-face", height=240)
+            face, _ = widgets.picture("A clean face (optional)", shared.EXAMPLES / "none", "paper-face", height=240)
             aligned = widgets.aligned()
             number = gr.Dropdown(FIGURES, value="5", label="Figure", elem_id="figure-number")
             pressed = widgets.buttons("Draw", "draw")

@@ -14,7 +14,7 @@ from difface.pipeline import DifFaceOutput, DifFacePipeline
 from difface.precision import choose
 from difface.schedulers import FAST_CALLS
 from difface.tone import tone_of
-from space import running, shared, widgets
+from space import judged, running, shared, widgets
 
 SCHEDULERS = [
     ("DPM-Solver++, the fast one", "dpm++"),
@@ -22,37 +22,62 @@ SCHEDULERS = [
     ("UniPC", "unipc"),
     ("DDIM, the paper's", "ddim"),
 ]
+RESTORED = "restored"
+"""Folder in that of the examples with a finished one, for who has just come."""
+LANDING = "An example: left as it was, right as the embedded models (small) restored it. Move the slider."
 DDIM_STEPS = [20, 50, 100, 250, 500, 1000]
 
 
+NAMES = {
+    "small": "the embedded models (small)",
+    "tiny": "the smallest embedded models (tiny)",
+    "ffhq512": "the paper's models (ffhq512)",
+}
+WHY = """
+The photo does not show the details any more; the model **draws likely ones**. So age, eyes, glasses and teeth may
+change, and another seed gives another answer. A restored face is no evidence of who somebody is.
+
+It works at **{size} × {size} pixels**{enlarged}: a face that is larger and sharp comes back softer than it was. Nothing
+but the face is in the result, and downloads say inside that they are AI-restored.
+"""
+
+
 class Tab(NamedTuple):
-    """Fields that another tab fills."""
+    """Fields that another tab fills or asks, and the button that leads to the certainty map."""
 
     face: gr.Image
     aligned: gr.Checkbox
+    where: gr.Button
 
 
 def tab(profile: profiles.Profile, examples: Path) -> Tab:
     """Draw the tab."""
-    gr.Markdown("Choose a face, press *Restore*, and move the slider across the result.")
-    with gr.Row():
-        with gr.Column(min_width=300):
-            face = widgets.picture("A face", examples, "face")
-            aligned = widgets.aligned()
+    with gr.Row(elem_classes="work"):
+        with gr.Column():
+            aligned = widgets.aligned(render=False)
+            face, chosen = widgets.picture("A face", examples, "face", aligned=aligned)
             pressed = widgets.buttons("Restore", "restore")
-            start = widgets.start(profile.begin_index)
-            advanced = _advanced(profile)
-        with gr.Column(min_width=300):
-            outputs = _outputs()
+            placed = judged.fields(face, aligned, profile.size)
+        with gr.Column(elem_classes="outcome"):
+            outputs, again, where = _outputs(profile, examples)
+        with gr.Column(elem_classes="settings"):
+            preset = widgets.presets(profile.begin_index)
+            settings = _advanced(profile, aligned)
+    start, *_, seed = settings
+    widgets.follow(preset, start, "restore")
+    another = again.click(None, seed, seed, js="(seed) => seed + 1", api_name="another_answer", **widgets.PRIVATE)
     what = "Restore one face. `eta` and `steps` are for the sampler ddim, `calls` for the others."
-    given = [face, aligned, start, *advanced]
-    widgets.on_press(pressed, restorer(profile.name), given, outputs, "restore", what)
-    return Tab(face, aligned)
+    given = [face, aligned, *settings]
+    also = [*chosen, *placed, another]
+    widgets.on_press(pressed, restorer(profile.name), given, outputs, "restore", what, also)
+    return Tab(face, aligned, where)
 
 
-def _advanced(profile: profiles.Profile) -> list[gr.components.Component]:
-    """The settings that most visitors leave alone, in the order in which `restore` takes them."""
+def _advanced(profile: profiles.Profile, aligned: gr.Checkbox) -> list[gr.components.Component]:
+    """The settings that most visitors leave alone: `aligned`, and those in the order in which `restore` takes them."""
     with gr.Accordion("Advanced", open=False):
+        aligned.render()
+        start = widgets.start(profile.begin_index)
         scheduler = gr.Dropdown(SCHEDULERS, value="dpm++", label="Sampler")
         with gr.Column() as of_solvers:
             calls = widgets.slider(
@@ -74,7 +99,7 @@ def _advanced(profile: profiles.Profile) -> list[gr.components.Component]:
         )
         seed = widgets.seed()
     scheduler.change(_fit_fields, scheduler, [of_solvers, of_ddim, eta], api_name="fit_fields", **widgets.PRIVATE)
-    return [scheduler, calls, steps, eta, estimator, seed]
+    return [start, scheduler, calls, steps, eta, estimator, seed]
 
 
 def _fit_fields(scheduler: str) -> tuple[dict, dict, float]:
@@ -83,13 +108,32 @@ def _fit_fields(scheduler: str) -> tuple[dict, dict, float]:
     return gr.update(visible=not is_ddim), gr.update(visible=is_ddim), DEFAULT_ETA
 
 
-def _outputs() -> list[gr.components.Component]:
-    """What a request shows, in the order in which `restore` returns it."""
-    pair, status, download = widgets.comparison("result"), widgets.status("summary"), widgets.download("download")
-    with gr.Row(elem_classes="pair"):
+def _outputs(profile: profiles.Profile, examples: Path) -> tuple[list[gr.components.Component], gr.Button, gr.Button]:
+    """What a request shows, in the order in which `restore` returns it; the buttons for another seed, and for the
+    map of what is made up."""
+    landing = _landing(examples)
+    pair = widgets.comparison("result", value=landing)
+    status = widgets.status("summary", widgets.note(LANDING if landing else ""))
+    with gr.Row(elem_classes="buttons"):
+        download = widgets.download("download")
+        again = gr.Button("Another answer", elem_id="another", size="md", min_width=140)
+        where = gr.Button("Where is it made up?", elem_id="where", size="md", min_width=140)
+    with gr.Accordion("Why does it look different from the person?", open=False):
+        enlarged = ", and what you see here is enlarged" if profile.size < shared.SHOWN else ""
+        gr.Markdown(WHY.format(size=profile.size, enlarged=enlarged))
+    with gr.Accordion("What the model saw, and its first estimate", open=False, elem_id="between"), gr.Row():
         seen = widgets.shown("As the model saw it", "seen", min_width=140)
         estimate = widgets.shown("Estimate f(y)", "estimate", min_width=140)
-    return [pair, seen, estimate, status, download]
+    return [pair, seen, estimate, status, download], again, where
+
+
+def _landing(examples: Path) -> tuple[Image.Image, Image.Image] | None:
+    """An example and what the embedded models made of it, where there is one in the folder restored."""
+    after = next(iter(sorted((examples / RESTORED).glob("*.png"))), None)
+    if after is None:
+        return None
+    pair = [shared.enlarged(images.to_tensors(images.read(path))[0]) for path in (examples / after.name, after)]
+    return pair[0], pair[1]
 
 
 def restorer(profile: str) -> Callable:
@@ -150,7 +194,7 @@ def restorer(profile: str) -> Callable:
 def _summary(made: str, pipeline: DifFacePipeline, seed: int, result: Image.Image) -> str:
     kind, reason = choose("auto", pipeline.device)
     return (
-        f"{made}, seed {seed}. The networks computed in {kind}: {reason}. The model saw and drew {pipeline.size} × "
+        f"What the photo does not show is made up. {made}, seed {seed}. The model saw and drew {pipeline.size} × "
         f"{pipeline.size} pixels; the file has the {result.width} × {result.height} of the face in your picture, and "
-        "says inside that it is AI-restored."
+        f"says inside that it is AI-restored. The networks computed in {kind}: {reason}."
     )

@@ -1,9 +1,11 @@
 """What every tab shares: networks loaded once, one-line errors, pictures in and out, and a place for results."""
 
+import hashlib
 import os
 import shutil
 import tempfile
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -44,6 +46,10 @@ MAX_SEED = 2**32 - 1 - 8
 """So that eight answers have seeds of their own."""
 DETECTOR = "det_10g.onnx"
 """What a hosted Space fetches to find faces with; CenterFace serves until it is there."""
+SURE = 0.6
+"""Score of a face below which it is doubtful that it is one: of 69 in real photos the least was 0.76."""
+REMEMBERED = 32
+"""Pictures of which it is known which faces are in them."""
 QUEUE = dict(concurrency_id="networks", concurrency_limit=1)
 """Of every event that runs a network: one at a time, whatever its tab, so that memory stays flat."""
 
@@ -177,6 +183,39 @@ def generators(seed: int, count: int = 1) -> list[torch.Generator]:
     return [torch.Generator().manual_seed(seed + k) for k in range(count)]
 
 
+def routed(picture: Image.Image, is_aligned: bool, size: int) -> list[faces.Face] | None:
+    """The faces of a photo, or None for one aligned face, as `difface.routing` tells them apart; but a picture in which
+    no face is found is an aligned face only where the visitor says so.
+
+    Raises:
+        ImageError: there is no face.
+    """
+    if is_aligned:
+        return None
+    found, note = remembered(routing.route, picture, size)
+    if found is None and note:
+        raise images.ImageError(
+            f"no face was found by {faces.detector_name()}; a picture with a face is accepted: put a square on it, "
+            "or tick Already aligned to take the whole picture."
+        )
+    return found
+
+
+_remembered: OrderedDict = OrderedDict()
+"""What was found in the last pictures, not the pictures."""
+
+
+def remembered(function: Callable, picture: Image.Image, *arguments):
+    """`function(picture, *arguments)`, asked once for a picture that is looked at and then restored."""
+    digest = hashlib.blake2b(picture.tobytes(), digest_size=16).digest()
+    key = function, arguments, faces.detector_name(), picture.size, digest
+    if key not in _remembered:
+        _remembered[key] = function(picture, *arguments)
+        while len(_remembered) > REMEMBERED:
+            _remembered.popitem(last=False)
+    return _remembered[key]
+
+
 def aligned_face(
     picture: Image.Image, is_aligned: bool, size: int, *, has_holes: bool = False
 ) -> tuple[Image.Image, str]:
@@ -195,14 +234,15 @@ def aligned_face(
     Raises:
         ImageError: it is neither an aligned face nor a photo with a face.
     """
+    note = ""
     try:
-        found, note = routing.route(picture, size, aligned=is_aligned or None)
+        found = routed(picture, is_aligned, size)
     except images.ImageError:
         if not has_holes:
             raise
-        found, note = None, "no face was found, so the whole picture was taken as one aligned face."
+        found, note = None, "No face was found, so the whole picture was taken as one aligned face."
     if found is None:
-        return picture, note[:1].upper() + note[1:]
+        return picture, note
     face = faces.largest(found)
     side = int(min(max(face.side, images.MIN_SIDE), MAX_CROP))
     others = f" It is the largest of {len(found)}; the tab Whole photo restores all of them." if len(found) > 1 else ""

@@ -1,10 +1,13 @@
 """Parts that several tabs have: a picture to choose, the sliders, what a run shows, and Cancel."""
 
 import html
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import gradio as gr
+from gradio.events import Dependency
 
 from space.running import Step
 from space.shared import MAX_SEED, QUEUE, SHOWN
@@ -12,11 +15,15 @@ from space.shared import MAX_SEED, QUEUE, SHOWN
 MIN_START = 60
 """Smallest N on the page: every other field's values fit below it."""
 SOURCES = ["upload", "webcam", "clipboard"]
+PRESETS = {"Light damage": 0.6, "Old photo": 1.0, "Very bad": 1.6}
+"""How bad a picture is -> N, as a part of the profile's."""
 PRIVATE = dict(api_visibility="private", queue=False, show_progress="hidden")
 """Of events that only arrange the page: done at once, and no part of its API."""
 
 
-def picture(label: str, examples: Path, elem_id: str, height: int = 320) -> gr.Image:
+def picture(
+    label: str, examples: Path, elem_id: str, height: int = 250, aligned: gr.Checkbox | None = None
+) -> tuple[gr.Image, list[Dependency]]:
     """Where a picture is chosen, and examples below.
 
     Args:
@@ -24,6 +31,11 @@ def picture(label: str, examples: Path, elem_id: str, height: int = 320) -> gr.I
         examples: folder of PNG files to click on; may be empty or missing.
         elem_id: of the field; "-examples" is added for the examples'.
         height: in pixels.
+        aligned: of `aligned`, where a picture may be one aligned face: ticked for an example, which is one, and
+            taken back when the visitor brings another picture.
+
+    Returns:
+        The field, and the click on an example, where there are any: what starts when the example is in the field.
     """
     face = gr.Image(
         label=label,
@@ -37,27 +49,34 @@ def picture(label: str, examples: Path, elem_id: str, height: int = 320) -> gr.I
     # The file is handed over unread, so that `difface.images` judges it: bad files end in its one line.
     # (Gradio rebuilds a component whose properties an event updates; events give this one values only.)
     face.preprocess = lambda upload: upload.path if upload else None
+    if aligned is not None:
+        face.input(None, None, aligned, js="() => false", api_name=f"{elem_id}_new", **PRIVATE)
     samples = [[str(path)] for path in sorted(examples.glob("*.png"))]
-    if samples:
-        thumbnail = gr.Image(render=False)
-        dataset = gr.Dataset(
-            label="Examples",
-            components=[thumbnail],
-            samples=samples,
-            samples_per_page=12,
-            elem_id=f"{elem_id}-examples",
-        )
-        # A clicked example is the thumbnail's own file, which the cleaning of old uploads must not take away. It asks
-        # the parts of the page what to keep, and the thumbnail is none.
-        face.keep_in_cache |= thumbnail.keep_in_cache
-        dataset.click(
-            lambda sample: sample[0],
-            dataset,
-            face,
-            api_name=f"{elem_id}_example",
-            **PRIVATE,
-        )
-    return face
+    return face, [_examples(samples, face, elem_id, aligned)] if samples else []
+
+
+def _examples(samples: list[list[str]], face: gr.Image, elem_id: str, aligned: gr.Checkbox | None) -> Dependency:
+    """Pictures to click on, which come into the field."""
+    thumbnail = gr.Image(render=False)
+    dataset = gr.Dataset(
+        label="Examples",
+        components=[thumbnail],
+        samples=samples,
+        samples_per_page=12,
+        elem_id=f"{elem_id}-examples",
+        elem_classes="examples",
+    )
+    # A clicked example is the thumbnail's own file, which the cleaning of old uploads must not take away. It asks
+    # the parts of the page what to keep, and the thumbnail is none.
+    face.keep_in_cache |= thumbnail.keep_in_cache
+    filled = [face] if aligned is None else [face, aligned]
+    return dataset.click(
+        lambda sample: sample[0] if aligned is None else (sample[0], True),
+        dataset,
+        filled,
+        api_name=f"{elem_id}_example",
+        **PRIVATE,
+    )
 
 
 def slider(*arguments, **options) -> gr.Slider:
@@ -84,12 +103,13 @@ def may_be_empty(slider: gr.Slider) -> gr.Slider:
     return slider
 
 
-def aligned() -> gr.Checkbox:
-    """Whether a picture is one aligned face."""
+def aligned(**options) -> gr.Checkbox:
+    """Whether a picture is one aligned face; `options` as for `gr.Checkbox`."""
     return gr.Checkbox(
         False,
         label="Already aligned",
         info="Take the picture as it is. Otherwise the largest face is found and cut out.",
+        **options,
     )
 
 
@@ -101,9 +121,28 @@ def start(begin_index: int) -> gr.Slider:
         begin_index,
         step=10,
         precision=0,
-        label="N: from fidelity (left) to realism (right)",
-        info="Small N keeps close to the picture; large N looks better and invents more.",
+        label="N: how much is drawn anew",
+        info="From fidelity to realism: small N keeps close to the picture; large N looks better and invents more.",
     )
+
+
+def presets(begin_index: int) -> gr.Radio:
+    """How bad a picture is, in words that set N; `follow` ties it to the slider."""
+    levels = [(name, _preset(begin_index, factor)) for name, factor in PRESETS.items()]
+    return gr.Radio(levels, value=begin_index, label="How bad is it?", elem_classes="presets")
+
+
+def _preset(begin_index: int, factor: float) -> int:
+    """N of a preset: a step of the slider `start`."""
+    return max(MIN_START, min(1000, 10 * round(begin_index * factor / 10)))
+
+
+def follow(preset: gr.Radio, start: gr.Slider, name: str) -> None:
+    """A preset sets N; an N that is no preset's leaves none of them chosen."""
+    levels = json.dumps([level for _, level in preset.choices])
+    preset.input(None, preset, start, js="(level) => level", api_name=f"{name}_preset", **PRIVATE)
+    one_of = f"(n) => {levels}.includes(n) ? n : null"
+    start.change(None, start, preset, js=one_of, api_name=f"{name}_presets", **PRIVATE)
 
 
 def seed() -> gr.Number:
@@ -113,18 +152,35 @@ def seed() -> gr.Number:
     )
 
 
-def buttons(text: str, elem_id: str) -> tuple[gr.Button, gr.Button]:
-    """The button that starts a run, and Cancel."""
+class Pressed(NamedTuple):
+    """The button that starts a run, Cancel, and what says that the result is of other settings."""
+
+    run: gr.Button
+    cancel: gr.Button
+    stale: gr.HTML
+
+
+def buttons(text: str, elem_id: str) -> Pressed:
+    """What starts and ends a run."""
     with gr.Row(elem_classes="buttons"):
         run = gr.Button(text, variant="primary", elem_id=elem_id, scale=3, min_width=140)
         cancel = gr.Button("Cancel", elem_id=f"{elem_id}-cancel", scale=1, min_width=90)
-    return run, cancel
+    return Pressed(run, cancel, status(f"{elem_id}-stale"))
 
 
-def comparison(elem_id: str, label: str = "Before and after", height: int = SHOWN) -> gr.ImageSlider:
-    """Two pictures under a slider."""
+def comparison(
+    elem_id: str, label: str = "Before and after", height: int = SHOWN, value: tuple[str, str] | None = None
+) -> gr.ImageSlider:
+    """Two pictures under a slider; `value`, if there is one, are those at first."""
     return gr.ImageSlider(
-        label=label, format="png", interactive=False, max_height=height, buttons=["fullscreen"], elem_id=elem_id
+        value=value,
+        label=label,
+        format="png",
+        interactive=False,
+        max_height=height,
+        buttons=["fullscreen"],
+        elem_id=elem_id,
+        elem_classes="comparison",
     )
 
 
@@ -150,39 +206,42 @@ def gallery(label: str, columns: int, elem_id: str) -> gr.Gallery:
 
 def download(elem_id: str) -> gr.DownloadButton:
     """What fetches the result, once there is one."""
-    return gr.DownloadButton("Download (PNG)", interactive=False, elem_id=elem_id)
+    return gr.DownloadButton("Download (PNG)", interactive=False, elem_id=elem_id, size="md", min_width=140)
 
 
-def status(elem_id: str) -> gr.HTML:
-    """Where a run says how far it is and what came out."""
-    return gr.HTML(elem_id=elem_id, elem_classes="status", padding=False)
+def status(elem_id: str, value: str = "") -> gr.HTML:
+    """Where a run says how far it is and what came out; screen readers read it out (`page.js`)."""
+    return gr.HTML(value, elem_id=elem_id, elem_classes="status", padding=False)
 
 
 def note(*sentences: str) -> str:
-    """Sentences for a `status`, which screen readers read out."""
-    return f'<div role="status">{html.escape(" ".join(filter(None, sentences)))}</div>'
+    """Sentences for a `status`."""
+    return f"<p>{html.escape(' '.join(filter(None, sentences)))}</p>"
 
 
 def under_way(what: str, step: Step | None = None) -> str:
     """A progress bar for a `status`, with the time left once that is known."""
     text = html.escape(what)
     if step is None:
-        return f'<div role="status"><progress aria-label="{text}"></progress><p>{text} …</p></div>'
+        return f'<progress aria-label="{text}"></progress><p>{text} …</p>'
     left = f"about {step.seconds:.0f} s left" if step.seconds >= 1 else "nearly done"
     bar = f'<progress aria-label="{text}" max="{step.total}" value="{step.done}"></progress>'
-    return f"<div>{bar}<p>{text}: {step.done} of {step.total}, {left}</p></div>"
+    return f'<div aria-live="off">{bar}<p>{text}: {step.done} of {step.total}, {left}</p></div>'
 
 
 def on_press(
-    pressed: tuple[gr.Button, gr.Button],
+    pressed: Pressed,
     function: Callable,
     inputs: list,
     outputs: list,
     name: str,
     what: str,
+    also: Sequence[Dependency] = (),
 ) -> None:
-    """Run a function at a button; Cancel and a failure leave no progress bar behind, and success lets its file be
-    fetched.
+    """Run a function at a button, with its result in sight; Cancel and a failure leave no progress bar behind.
+
+    A result whose inputs are no more what it was made from is greyed, and its file cannot be fetched, until they are
+    again or another is made (`page.js`).
 
     Args:
         pressed: of `buttons`.
@@ -191,18 +250,34 @@ def on_press(
         outputs: the first is scrolled to; one is a `status`; a `download`, if there is one, is fetched from after
             success only.
         name, what: of the function in the API.
+        also: events after whose success it runs, too.
     """
-    run, cancel = pressed
-    texts = dict(api_name=name, api_description=what)
-    going = run.click(function, inputs, outputs, show_progress_on=outputs[0], scroll_to_output=True, **texts, **QUEUE)
+    run, cancel, stale = pressed
     (bar,) = (one for one in outputs if isinstance(one, gr.HTML))
     file = [one for one in outputs if isinstance(one, gr.DownloadButton)]
-    if file:
-        going.success(lambda: gr.update(interactive=True), None, file, api_name=f"{name}_enable", **PRIVATE)
-    ended = [bar, *file]
-    going.failure(_no_bar("Nothing was made.", len(ended)), bar, ended, api_name=f"{name}_failed", **PRIVATE)
-    unfinished = _no_bar("Cancelled; what is shown is unfinished.", len(ended))
-    cancel.click(unfinished, bar, ended, cancels=going, api_name=f"{name}_cancel", **PRIVATE)
+    place = outputs[0].elem_id
+    compared = [one for one in inputs if not isinstance(one, gr.State | gr.ImageEditor)]
+    began = _script("began", name, place, [inputs.index(one) for one in compared])
+    how = dict(show_progress_on=outputs[0], js=began, **QUEUE)
+    going = [run.click(function, inputs, outputs, api_name=name, api_description=what, **how)]
+    for k, event in enumerate(also):
+        private = dict(api_name=f"{name}_after_{k}", api_visibility="private")
+        going.append(event.success(function, inputs, outputs, **private, **how))
+    told = [stale, *file]
+    for one in going:
+        one.success(None, compared, told, js=_script("made", name, place), api_name=f"{name}_made", **PRIVATE)
+        ended = _no_bar("Nothing was made.", len([bar, *file]))
+        one.failure(ended, bar, [bar, *file], api_name=f"{name}_failed", **PRIVATE)
+    changed = [one.change for one in compared if hasattr(one, "change")]
+    gr.on(changed, None, compared, told, js=_script("compare", name), api_name=f"{name}_compare", **PRIVATE)
+    unfinished = _no_bar("Cancelled; what is shown is unfinished.", len([bar, *file]))
+    cancel.click(unfinished, bar, [bar, *file], cancels=going, api_name=f"{name}_cancel", **PRIVATE)
+
+
+def _script(function: str, name: str, *others: str | list[int]) -> str:
+    """A call of a function of `page.js`: with the name of a run, the values of the event's inputs, and others."""
+    given = ", ".join([json.dumps(name), "values", *map(json.dumps, others)])
+    return f"(...values) => window.difface.{function}({given})"
 
 
 def _no_bar(text: str, outputs: int) -> Callable[[str | None], list]:

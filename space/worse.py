@@ -39,7 +39,7 @@ def tab(profile: profiles.Profile) -> None:
     )
     with gr.Row():
         with gr.Column(min_width=300):
-            face = widgets.picture("A clean face", shared.EXAMPLES / "none", "clean-face")
+            face, _ = widgets.picture("A clean face", shared.EXAMPLES / "none", "clean-face")
             aligned = widgets.aligned()
             with gr.Row(elem_classes="buttons"):
                 astronaut = gr.Button("Take the astronaut", elem_id="astronaut", min_width=140)

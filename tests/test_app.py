@@ -131,7 +131,7 @@ def test_the_faces_of_a_photo_are_found_and_restored_but_for_those_left_out(clie
     assert Image.open(boxes).size > Image.open(photo).size  # enlarged, for the numbers
     assert 3 <= len(numbers) <= count
     assert f"{count} faces were found" in message
-    pair, summary, file = call(client, "/restore_photo", photo=photo, numbers=numbers[:1], scale=2, large=True)
+    pair, summary, file = call(client, "/restore_photo", photo=photo, numbers=numbers[:1], scale=2)
     assert "1 face was restored" in summary
     assert Image.open(file).size == tuple(2 * side for side in Image.open(photo).size)
     assert "AI-restored" in Image.open(file).text["Comment"]
@@ -149,7 +149,7 @@ def test_a_stranger_restores_all_faces_of_a_photo(server, photos):
 def test_a_photo_without_faces_is_told_so(client, tmp_path):
     Image.new("RGB", (200, 200), "grey").save(tmp_path / "wall.png")
     _, faces, message = call(client, "/find_faces", photo=tmp_path / "wall.png")
-    assert "No face was found" in message and "as one aligned face" in message
+    assert "No face was found by" in message and "show where the face is" in message
     assert faces["value"] == []
     assert "no face was found" in refusal(client, "/restore_photo", photo=tmp_path / "wall.png")
 
@@ -255,6 +255,7 @@ def bad_files(folder: Path, good: Path) -> list[tuple[Path, str]]:
 
 TAKE_A_FACE = {
     "/restore": {},
+    "/look": {},
     "/mask": {"kind": "auto"},
     "/inpaint": {"painted": None},
     "/answers": {},
@@ -328,7 +329,7 @@ def test_every_event_has_a_name(client):
     assert all(event["api_name"] and event["api_name"] != "lambda" for event in dependencies)
     public = {event["api_name"] for event in dependencies if event["api_visibility"] == "public"}
     assert public == {
-        "restore", "find_faces", "restore_photo", "mask", "inpaint", "answers", "worsen", "restore_worse", "astronaut",
+        "restore", "look", "find_faces", "restore_photo", "mask", "inpaint", "answers", "worsen", "restore_worse", "astronaut",
         "invent", "figure", "table", "contraction",
     }  # fmt: skip
 

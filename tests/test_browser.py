@@ -40,8 +40,10 @@ def address(astronaut_face, photos, tmp_path_factory):
     from space import inpaint
 
     examples = tmp_path_factory.mktemp("examples")
+    (examples / "restored").mkdir()
     astronaut_face.save(examples / "1.png")
     astronaut_face.resize((16, 16)).resize((64, 64)).save(examples / "2.png")
+    astronaut_face.save(examples / "restored" / "2.png")
     shutil.copytree(photos, examples / "photos")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -137,22 +139,104 @@ def handle(browser, css: str):
     return find(browser, f"{css} [data-testid=slider]")
 
 
+def is_in_sight(browser, css: str) -> bool:
+    """Whether an element is in the window, all of it or, where it is higher than the window, filling it."""
+    script = (
+        "const box = arguments[0].getBoundingClientRect(), high = window.innerHeight;"
+        "return (box.top >= -1 && box.bottom <= high + 1) || (box.top <= 1 && box.bottom >= high - 1)"
+    )
+    return browser.execute_script(script, find(browser, css))
+
+
+def is_greyed(browser, css: str) -> bool:
+    return "grayscale" in browser.execute_script(
+        "return getComputedStyle(arguments[0]).filter", find(browser, f"{css} img")
+    )
+
+
+def wait_for_the_download(browser, css: str, there: bool) -> None:
+    WebDriverWait(browser, PATIENCE).until(lambda b: find(b, css).is_enabled() is there, f"{css}: {there}")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
+def test_a_newcomer_sees_a_result_and_gets_one_of_their_own_by_one_click(browser, address, width, height):
+    set_width(browser, width, height)
+    browser.get(address)
+    find(browser, "#result img")
+    assert "embedded models (small) restored it" in find(browser, "#summary").text
+    assert is_in_sight(browser, "#restore") and not find(browser, "#download").is_enabled()
+    find(browser, "#face-examples button").click()  # no scrolling, no other click
+    wait_for_text(browser, "#summary", "5 network calls from N = 250")
+    wait_for_the_download(browser, "#download", True)
+    WebDriverWait(browser, PATIENCE).until(lambda b: is_in_sight(b, "#result"))
+    assert severe(browser) == []
+
+
 def test_restore_an_example(browser, address, tmp_path):
     set_width(browser, 1280)
     browser.get(address)
     assert "smallest embedded models" in find(browser, "#banner").text
     click(browser, "#face-examples button img")
-    find(browser, "#face img")
-    click(browser, "#restore")
     wait_for_text(browser, "#summary", "5 network calls from N = 250")
     assert len(browser.find_elements(By.CSS_SELECTOR, "#result img")) == 2
+    click(browser, "#between button")
     find(browser, "#seen img")
     find(browser, "#estimate img")
-    WebDriverWait(browser, PATIENCE).until(lambda b: find(b, "#download").is_enabled(), "download")
+    wait_for_the_download(browser, "#download", True)
     before = handle(browser, "#result").location["x"]
     webdriver.ActionChains(browser).drag_and_drop_by_offset(handle(browser, "#result"), 80, 0).perform()
     assert handle(browser, "#result").location["x"] > before + 40
     assert_fits_and_is_described(browser, tmp_path, "restore")
+
+
+def test_a_result_of_other_settings_or_another_picture_is_greyed(browser, address):
+    set_width(browser, 1280)
+    browser.get(address)
+    click(browser, "#face-examples button img")
+    wait_for_text(browser, "#summary", "seed 0")
+    wait_for_the_download(browser, "#download", True)
+    assert not is_greyed(browser, "#result")
+    click(browser, ".presets label:nth-of-type(3)")  # very bad
+    wait_for_the_download(browser, "#download", False)
+    assert is_greyed(browser, "#result") and "changed" in find(browser, "#restore-stale").text
+    click(browser, ".presets label:nth-of-type(2)")  # back
+    wait_for_the_download(browser, "#download", True)
+    assert not is_greyed(browser, "#result")
+    click(browser, "#another")
+    wait_for_text(browser, "#summary", "seed 1")
+    wait_for_the_download(browser, "#download", True)
+    click(browser, "#face button[aria-label='Remove Image']")
+    wait_for_the_download(browser, "#download", False)
+    assert is_greyed(browser, "#result")
+    assert severe(browser) == []
+
+
+def test_a_face_that_is_not_found_is_shown_by_the_visitor(browser, address, tmp_path):
+    Image.new("RGB", (300, 200), "grey").save(tmp_path / "wall.png")
+    set_width(browser, 1280)
+    browser.get(address)
+    find(browser, "#restore")
+    browser.find_element(By.CSS_SELECTOR, "#face input[type=file]").send_keys(str(tmp_path / "wall.png"))
+    wait_for_text(browser, "#judged", "Put the square on the face")
+    click(browser, "#restore")
+    wait_for_text(browser, "[data-testid=toast-body], .toast-body", "no face was found")
+    click(browser, "#square-picture img")
+    click(browser, "#square-use")
+    wait_for_text(browser, "#summary", "the file has the 200 × 200")
+    wait_for_the_download(browser, "#download", True)
+    WebDriverWait(browser, PATIENCE).until(lambda b: not b.find_elements(By.CSS_SELECTOR, "#square-use"))
+    assert severe(browser) == []
+
+
+def test_from_a_result_to_the_map_of_what_is_made_up(browser, address):
+    set_width(browser, 1280)
+    browser.get(address)
+    click(browser, "#face-examples button img")
+    wait_for_text(browser, "#summary", "seed 0")
+    click(browser, "#where")
+    wait_for_text(browser, "#certainty", "The 4 answers all fit the photo")
+    assert is_in_sight(browser, "#map")
+    assert severe(browser) == []
 
 
 def test_the_main_path_by_keyboard_alone(browser, address):
@@ -169,7 +253,7 @@ def test_the_main_path_by_keyboard_alone(browser, address):
 
     tab_to("#face-examples button")
     webdriver.ActionChains(browser).send_keys(Keys.ENTER).perform()
-    find(browser, "#face img")
+    wait_for_text(browser, "#summary", "seed 0")
     tab_to("#restore")
     webdriver.ActionChains(browser).send_keys(Keys.ENTER).perform()
     wait_for_text(browser, "#summary", "5 network calls from N = 250")
@@ -177,6 +261,7 @@ def test_the_main_path_by_keyboard_alone(browser, address):
     before = handle(browser, "#result").location["x"]
     webdriver.ActionChains(browser).send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT).perform()
     assert handle(browser, "#result").location["x"] > before + 20
+    wait_for_the_download(browser, "#download", True)
     tab_to("#download")
     assert severe(browser) == []
 
@@ -185,14 +270,22 @@ def test_restore_a_photo_with_several_faces(browser, address, tmp_path):
     open_page(browser, address, "Whole photo")
     find(browser, "#photo-examples button img")
     browser.find_elements(By.CSS_SELECTOR, "#photo-examples button img")[-1].click()  # the wall of six
-    wait_for_text(browser, "#photo-summary", "faces were found")
+    wait_for_text(browser, "#photo-found", "faces were found")
     boxes = browser.find_elements(By.CSS_SELECTOR, "#photo-faces input[type=checkbox]")
-    assert len(boxes) >= 3 and any(box.is_selected() for box in boxes)
-    click(browser, "#photo-large input")  # ticks those that were left out for their size, too
-    WebDriverWait(browser, PATIENCE).until(lambda b: all(box.is_selected() for box in boxes))
-    boxes[0].click()
+    assert len(boxes) >= 3
+    for box in boxes[1:]:
+        box.is_selected() or box.click()
+    if boxes[0].is_selected():
+        boxes[0].click()
     click(browser, "#photo-restore")
     wait_for_text(browser, "#photo-summary", f"{len(boxes) - 1} faces were restored")
+    wait_for_the_download(browser, "#photo-download", True)
+    WebDriverWait(browser, PATIENCE).until(lambda b: is_in_sight(b, "#photo-result"))
+    boxes[0].click()
+    wait_for_the_download(browser, "#photo-download", False)
+    assert is_greyed(browser, "#photo-result")
+    boxes[0].click()
+    wait_for_the_download(browser, "#photo-download", True)
     assert len(browser.find_elements(By.CSS_SELECTOR, "#photo-result img")) == 2
     assert_fits_and_is_described(browser, tmp_path, "photo")
 
@@ -223,8 +316,6 @@ def test_fill_in_what_is_painted_and_what_a_mask_hides(browser, address, tmp_pat
 def test_several_answers_and_the_certainty_map(browser, address, tmp_path):
     open_page(browser, address, "Several answers")
     click(browser, "#answers-face-examples button img")
-    find(browser, "#answers-face img")
-    click(browser, "#answer")
     wait_for_text(browser, "#certainty", "The 4 answers all fit the photo")
     assert "grey levels" in find(browser, "#certainty").text
     assert len(browser.find_elements(By.CSS_SELECTOR, "#map img")) == 2
@@ -258,10 +349,10 @@ def test_a_picture_without_faces_is_offered_as_one_face(browser, address, tmp_pa
     open_page(browser, address, "Whole photo")
     find(browser, "#photo-restore")
     browser.find_element(By.CSS_SELECTOR, "#photo input[type=file]").send_keys(str(tmp_path / "wall.png"))
-    wait_for_text(browser, "#photo-summary", "No face was found")
+    wait_for_text(browser, "#photo-found", "No face was found by")
     click(browser, "#photo-as-face")
     find(browser, "#face img")
-    click(browser, "#restore")
+    click(browser, "#square-whole")
     wait_for_text(browser, "#summary", "the file has the 300 × 200")
     assert severe(browser) == []
 
@@ -269,7 +360,7 @@ def test_a_picture_without_faces_is_offered_as_one_face(browser, address, tmp_pa
 def test_fields_follow_the_sampler(browser, address, tmp_path):
     set_width(browser, 1280)
     browser.get(address)
-    click(browser, "button.label-wrap")
+    click(browser, ".settings button.label-wrap")
     click(browser, "input[aria-label='Sampler']")
     screenshot(browser, tmp_path / "choices.png")
     click(browser, "li[data-value='ddim'], li[aria-label^='DDIM']")
@@ -292,5 +383,7 @@ def test_a_bad_upload_is_told_so(browser, address, tmp_path):
     find(browser, "#face img")
     click(browser, "#restore")
     wait_for_text(browser, "[data-testid=toast-body], .toast-body", "broken.png is not a picture")
+    assert "embedded models (small)" in find(browser, "#summary").text  # still there, greyed
+    assert is_greyed(browser, "#result")
     screenshot(browser, tmp_path / "refused.png")
     assert severe(browser) == []

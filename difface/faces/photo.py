@@ -17,6 +17,9 @@ from difface.tone import Curve, tone_of
 
 LARGEST = 1.5
 """A face whose aligned square is more than this many times the model's size is left alone: it is better as it is."""
+SHARP = 2.0
+"""What a face loses, root mean square in grey levels, when it is reduced to a model's size and enlarged again: from
+here on it shows details that the model cannot draw. At 128 pixels real faces of 230 to 430 lost 1.3 to 3.0."""
 BATCH = 8
 """Faces that go through the networks at once."""
 SHOWN = (900, 1800)
@@ -111,6 +114,16 @@ def _faces(photo: Image.Image, found: list[Face] | None) -> list[Face]:
 def is_large(face: Face, size: int) -> bool:
     """Whether a face is better left alone by a model of `size` pixels, see `LARGEST`."""
     return face.side > LARGEST * size
+
+
+def is_sharp(crop: Image.Image, size: int) -> bool:
+    """Whether an aligned face shows details that a model of `size` pixels cannot draw, see `SHARP`."""
+    grey = crop.convert("L")
+    seen = grey.resize((size, size), Image.Resampling.BOX).resize(grey.size, Image.Resampling.BICUBIC)
+    lost = np.asarray(grey, np.float32) - np.asarray(seen, np.float32)
+    height, width = lost.shape
+    middle = lost[height // 5 : height - height // 5, width // 5 : width - width // 5]
+    return min(grey.size) > size and float((middle**2).mean()) ** 0.5 >= SHARP
 
 
 def _unknown(count: int, total: int) -> list[str]:

@@ -13,40 +13,51 @@ from space import page, photo
 SIZE = 64
 
 
-def face(side: float) -> faces.Face:
+def face(side: float, score: float = 0.9, left: float = 0) -> faces.Face:
     """One whose aligned square has this side."""
-    return faces.Face((0, 0, 40, 40), faces.FFHQ_TEMPLATE * side, 0.9)
+    return faces.Face((left, 0, left + 40, 40), faces.FFHQ_TEMPLATE * side + (left, 0), score)
 
 
 @pytest.fixture
-def upload(tmp_path, monkeypatch) -> str:
-    """A photo with a small face, two large ones, and one that is just not large."""
-    found = [face(side) for side in (40, LARGEST * SIZE + 1, 300, LARGEST * SIZE - 1)]
-    monkeypatch.setattr(faces, "find_faces", lambda picture: found)
-    Image.new("RGB", (400, 300), "grey").save(tmp_path / "party.png")
+def upload(tmp_path) -> str:
+    """A photo: the left half blank, the right half as sharp as noise."""
+    pixels = np.full((400, 800, 3), 128, np.uint8)
+    pixels[:, 400:] = np.random.default_rng(0).integers(0, 256, (400, 400, 1))
+    Image.fromarray(pixels).save(tmp_path / "party.png")
     return str(tmp_path / "party.png")
 
 
-@pytest.mark.parametrize(("large", "ticked"), [(False, [1, 4]), (True, [1, 2, 3, 4])])
-def test_only_faces_that_will_be_restored_are_ticked(upload, large, ticked):
-    _, choices, note, found, as_face = photo.finder(SIZE)(upload, large)
-    assert [number for _, number in choices["choices"]] == [1, 2, 3, 4] and choices["value"] == ticked
-    assert found == [False, True, True, False] and not as_face["visible"]
-    assert "4 faces were found" in note
-    assert ("2 of 4 are larger than 96 pixels and stay as they are: tick “Large faces too”" in note) is not large
+def found(monkeypatch, upload: str, *there: faces.Face) -> tuple[list[str], list[int], str]:
+    """The labels, the ticks and the note for these faces."""
+    monkeypatch.setattr(faces, "find_faces", lambda picture: list(there))
+    _, choices, note, count, as_face = photo.finder(SIZE)(upload)
+    assert count == len(there) and not as_face["visible"]
+    assert [number for _, number in choices["choices"]] == [*range(1, count + 1)]
+    return [label for label, _ in choices["choices"]], choices["value"], note
 
 
-def test_one_large_face_alone(monkeypatch, upload):
-    monkeypatch.setattr(faces, "find_faces", lambda picture: [face(200)])
-    _, choices, note, _, _ = photo.finder(SIZE)(upload)
-    assert choices["value"] == [] and "1 of 1 is larger than 96 pixels and stays as it is" in note
+def test_faces_that_gain_are_ticked_and_the_others_named(monkeypatch, upload):
+    small, doubtful, large = face(40), face(40, 0.55), face(300, left=0)
+    sharp, sharp_and_doubtful = face(300, left=450), face(300, 0.5, left=450)
+    labels, ticks, note = found(monkeypatch, upload, small, doubtful, large, sharp, sharp_and_doubtful)
+    assert ticks == [1, 3]  # the large one is as blank as a blurred face
+    assert labels[0] == "1 (90%)" and labels[1] == "2 (doubtful, 55%)" and labels[3] == "4 (sharp, 90%)"
+    assert "Doubtful, and not ticked: 2, 5." in note and "restored they are softer: 4." in note
 
 
-def test_the_box_for_large_faces_ticks_them_and_no_others():
-    found = [False, True, True, False]
-    assert photo.tick_large([4], True, found) == [2, 3, 4]
-    assert photo.tick_large([2, 3, 4], False, found) == [4]
-    assert photo.tick_large([], True, None) == []
+def test_large_faces_alone_are_no_dead_end(monkeypatch, upload):
+    _, ticks, note = found(monkeypatch, upload, face(300, left=450))
+    assert ticks == [1] and "softer: 1." in note
+
+
+def test_nothing_doubtful_is_restored_unasked(monkeypatch, upload):
+    _, ticks, _ = found(monkeypatch, upload, face(40, 0.5))
+    assert ticks == []
+
+
+def test_a_face_just_large_is_not_called_sharp(monkeypatch, upload):
+    _, ticks, note = found(monkeypatch, upload, face(LARGEST * SIZE - 1, left=450))
+    assert ticks == [1] and "softer" not in note
 
 
 def test_a_new_photo_forgets_the_faces_of_the_last_before_it_waits():
