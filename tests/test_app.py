@@ -329,8 +329,8 @@ def test_every_event_has_a_name(client):
     assert all(event["api_name"] and event["api_name"] != "lambda" for event in dependencies)
     public = {event["api_name"] for event in dependencies if event["api_visibility"] == "public"}
     assert public == {
-        "restore", "look", "find_faces", "restore_photo", "mask", "inpaint", "answers", "worsen", "restore_worse", "astronaut",
-        "invent", "figure", "table", "contraction",
+        "restore", "look", "find_faces", "restore_photo", "mask", "inpaint", "answers", "worsen", "restore_worse",
+        "astronaut", "invent", "figure", "table", "contraction",
     }  # fmt: skip
 
 
