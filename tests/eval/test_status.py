@@ -11,6 +11,9 @@ from eval.cli import main
 from eval.tables.build import Block, Cell, Line, Result
 from eval.tables.render import frame
 
+ROOT = Path(status.__file__).parent.parent
+REMEDY = "run `DIFFACE_CACHE=/nowhere python -m eval status -o docs/status`"
+
 
 def table(folder: Path, as_printed: bool, psnr: float, interval: tuple[float, float] | None) -> None:
     """Results of Table I as `eval table` writes them, with one measured number and a run of the prior's size."""
@@ -88,3 +91,11 @@ def test_the_committed_tables_claim_nothing(no_weights, tmp_path, capsys):
     assert "0 of 394 reproduced" in (tmp_path / "status.svg").read_text()
     page = (tmp_path / "status.html").read_text()
     assert page.count("<tr class=") == 394 and "| all | 0 | 0 |" in capsys.readouterr().out
+
+
+def test_the_kept_page_and_badge_are_of_today(no_weights):
+    """docs/status has what `python -m eval status -o docs/status` writes where no other weights are."""
+    numbers, folder = status.status(), ROOT / "docs" / "status"
+    assert (folder / "status.md").read_text() == status.markdown(numbers) + "\n", REMEDY
+    assert (folder / "status.svg").read_text() == status.badge(numbers), REMEDY
+    assert "docs/status/status.svg" in (ROOT / "README.md").read_text()
