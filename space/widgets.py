@@ -270,6 +270,8 @@ def on_press(
         one.failure(ended, bar, [bar, *file], api_name=f"{name}_failed", **PRIVATE)
     changed = [one.change for one in compared if hasattr(one, "change")]
     gr.on(changed, None, compared, told, js=_script("compare", name), api_name=f"{name}_compare", **PRIVATE)
+    for canvas in (one for one in inputs if isinstance(one, gr.ImageEditor)):
+        canvas.change(None, compared, told, js=_script("changed", name), api_name=f"{name}_painted", **PRIVATE)
     unfinished = _no_bar("Cancelled; what is shown is unfinished.", len([bar, *file]))
     cancel.click(unfinished, bar, [bar, *file], cancels=going, api_name=f"{name}_cancel", **PRIVATE)
 
