@@ -26,7 +26,8 @@
       const run = made[name] || {};
       const same = run.from === key(values);
       const text = "<p class='stale'>Picture or settings changed: press the button for a new result.</p>";
-      return [same ? "" : text, { __type__: "update", interactive: Boolean(same && run.well) }];
+      const there = Boolean(same && run.well);
+      return [same ? "" : text, { __type__: "update", interactive: there }, { __type__: "update", visible: there }];
     },
   };
   // Pictures without an alternative text get the label of the field that they are in, and their number where they are several,
