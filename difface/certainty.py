@@ -8,7 +8,7 @@ from difface.degradation import to_grey
 from difface.faces import FFHQ_TEMPLATE
 
 FULL = 0.2
-"""Spread at which the map is brightest, images in [0, 1]; every map has this scale, so that two can be compared."""
+"""Spread from which the map is darkest, images in [0, 1]; every map has this scale, so that two can be compared."""
 COLOUR = 0.7
 """Part of the map in the overlay; the rest is the face in grey."""
 
@@ -35,21 +35,21 @@ def spread(answers: torch.Tensor) -> torch.Tensor:
 
 
 def heat_map(values: torch.Tensor, face: torch.Tensor) -> torch.Tensor:
-    """A spread in colours over a face in grey: dark where the answers agree, bright where they do not.
+    """Certainty in colours over a face in grey: bright where the answers agree, dark where they do not.
 
     Args:
-        values: (H, W), shown from 0 to `FULL`.
+        values: spread, (H, W), shown from 0 (bright) to `FULL` (dark).
         face: (3, H, W) in [0, 1].
 
     Returns:
         (3, H, W) in [0, 1].
     """
-    colour = palette()[(values / FULL).clamp(0, 1).mul(255).round().long()].permute(2, 0, 1)
+    colour = palette()[(1 - values / FULL).clamp(0, 1).mul(255).round().long()].permute(2, 0, 1)
     return COLOUR * colour + (1 - COLOUR) * to_grey(face)
 
 
 def palette() -> torch.Tensor:
-    """The map's colours from 0 to `FULL`: (256, 3) in [0, 1], ever brighter, told apart by every eye."""
+    """The map's colours from a spread of `FULL` to none: (256, 3) in [0, 1], ever brighter, told apart by every eye."""
     bgr = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_INFERNO)[:, 0]
     return torch.from_numpy(bgr[:, ::-1].copy()).float() / 255
 
@@ -95,7 +95,7 @@ def sentence(values: torch.Tensor, count: int) -> str:
     return (
         f"The {count} answers all fit the photo, yet they differ by ±{_levels(values.mean())} of 255 grey levels on "
         f"average: most in {most} (±{_levels(by_region[most])}), least in {least} (±{_levels(by_region[least])}). "
-        "Where the map is bright the photo does not say, and the model invents; where it is dark they agree, which is "
+        "Where the map is dark the photo does not say, and the model invents; where it is bright they agree, which is "
         "no proof that they are right."
     )
 

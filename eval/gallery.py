@@ -49,12 +49,14 @@ def _samples(seeds: tuple[int, ...], profile: str) -> dict[str, torch.Tensor]:
 
 
 def examples(output: Path, seeds: Sequence[int], profile: str = profiles.DEFAULT) -> list[Path]:
-    """Write degraded faces NAME_LEVEL.png, the levels taking turns, and whole photos photos/NAME.png; their paths."""
+    """Write degraded faces NAME_LEVEL.png, the levels taking turns, the same faces clean/NAME.png, and whole photos
+    photos/NAME.png; their paths."""
     clean, size = clean_faces(seeds, profile), profiles.profile(profile).size
     named = {}
     for k, (name, face) in enumerate(clean.items()):
         told = TURNS[k % len(TURNS)]
         named[output / f"{name}_{told}.png"] = degrade(face, level(size, told), noise_of(name))
+        named[output / "clean" / f"{name}.png"] = face
     for name, photo in photos(list(clean.values())[1:], size / SCENE_SIZE).items():
         named[output / "photos" / f"{name}.png"] = degrade(photo, level(size, "mild"), noise_of(f"photo {name}"))
     for path, lq in named.items():

@@ -49,7 +49,7 @@ Small N keeps more of the estimate (fidelity); large N hides more of its errors 
 """
 
 LIMITS = """
-### Honest limits
+## Honest limits
 
 - **A restored face is no evidence of who somebody is.** What the photo does not show is made up: another seed gives
   another answer (see *Several answers*). Age, the colour of eyes and skin, glasses and teeth may change. Do not use it
@@ -62,7 +62,7 @@ LIMITS = """
   within {minutes} minutes, results as well. Downloads say in their metadata that they are AI-restored.
 - Tested on Linux with CPUs. Windows, macOS (MPS), GPUs and ZeroGPU should work, and have not been tested by us.
 
-### More
+## More
 
 [The paper](https://arxiv.org/abs/2212.06512) (Yue and Loy, TPAMI 2024) · [the authors' code](https://github.com/zsyOAOA/DifFace)
 · licence of the weights that answer here: {licence}

@@ -64,11 +64,11 @@ def _legend() -> str:
     """The map's scale."""
     colours = [images.to_uint8(row.view(3, 1, 1))[0, 0] for row in certainty.palette()[::51]]
     stops = ", ".join(f"rgb({r}, {g}, {b})" for r, g, b in colours)
-    most = f"±{certainty.FULL * 255:.0f} grey levels or more: the model invents"
+    least = f"dark: they differ by ±{certainty.FULL * 255:.0f} grey levels or more, the model invents"
     return (
-        '<div class="legend"><span>±0: all agree</span><span class="scale" style="background: linear-gradient(to '
+        f'<div class="legend"><span>{least}</span><span class="scale" style="background: linear-gradient(to '
         f'right, {stops})">'
-        f"</span><span>{most}</span></div>"
+        "</span><span>bright: all answers agree</span></div>"
     )
 
 

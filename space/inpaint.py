@@ -1,7 +1,9 @@
 """The tab that fills missing parts of a face: painted by the visitor, a mask of the paper's kinds, or black holes."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import gradio as gr
@@ -11,14 +13,14 @@ from gradio.components.image_editor import EditorData
 from PIL import Image
 from torch.nn import functional
 
-from difface import images, masks, profiles
+from difface import images, masks, methods, profiles
 from difface.chain import chain
 from difface.constraints import Masked
 from difface.inpaint import ETA, START, fill
 from difface.pipeline import DifFaceOutput
 from difface.tone import tone_of
 from difface.weights import WeightError
-from space import running, shared, widgets
+from space import judged, running, shared, widgets
 from space.restore import DDIM_STEPS
 
 KINDS = [
@@ -28,6 +30,10 @@ KINDS = [
     ("Expand", "expand"),
     ("Black holes of the picture", "auto"),
 ]
+CLEAN = "clean"
+"""Folder in that of the examples with faces that nothing was done to."""
+RIVALS = [("None", "none"), ("DDRM", "ddrm"), ("DiffPIR", "diffpir"), ("DDNM", "ddnm"), ("ΠGDM", "pigdm")]
+"""Methods of `difface.methods` that take seconds, by their number of network calls: 20, 19, 100, and 100 and back."""
 STEPS = 100
 """DDIM steps at first; the released 250 take two and a half times as long."""
 RULES = [("Step, as released", "step"), ("Closed form (Eq. 16)", "closed")]
@@ -41,52 +47,60 @@ NOTHING_KNOWN = "the whole picture is marked as missing; some known pixels are a
 
 def tab(profile: profiles.Profile, examples: Path) -> None:
     """Draw the tab."""
-    gr.Markdown(
-        "Choose a face, mark what is **missing**: paint over it in white, or choose a mask. Press *Fill in*. What is "
-        "known stays as it is."
-    )
     name = OTHER_PROFILE.get(profile.name, profile.name)
     if not profiles.profile(name).inpainting:
         gr.Markdown(f"**Not to be had here:** {_missing(name)}", elem_id="inpaint-missing")
     size = profiles.profile(name).size
-    with gr.Row():
-        with gr.Column(min_width=300):
-            face, _ = widgets.picture("A face with holes", examples, "inpaint-face", height=240)
-            aligned = widgets.aligned()
+    with gr.Row(elem_classes="work"):
+        with gr.Column():
+            aligned = widgets.aligned(render=False)
+            face, _ = widgets.picture("A face", examples / CLEAN, "inpaint-face", 150, aligned)
             canvas = _canvas()
-            kind = gr.Radio(KINDS, label="Or a mask at a click", elem_id="inpaint-kind")
             pressed = widgets.buttons("Fill in", "inpaint")
-            mask_seed, settings = _advanced()
-        with gr.Column(min_width=300):
+            said = widgets.status("inpaint-mask")
+        with gr.Column(elem_classes="outcome"):
             outputs = _outputs()
-    _prepare_canvas(size, canvas, face, aligned, kind, mask_seed)
+        with gr.Column(elem_classes="settings"):
+            kind = gr.Radio(KINDS, label="Or a mask at a click", elem_id="inpaint-kind")
+            rival = gr.Dropdown(RIVALS, value="none", label="Beside another method", elem_id="inpaint-rival")
+            mask_seed, settings = _advanced(aligned)
+    _prepare_canvas(size, [face, aligned, kind, mask_seed], [canvas, kind, said])
     what = "Fill the missing parts of a face: those that are white in a layer of `painted`."
-    widgets.on_press(pressed, inpainter(name), [face, aligned, canvas, *settings], outputs, "inpaint", what)
+    given = [face, aligned, canvas, *settings, rival]
+    widgets.on_press(pressed, inpainter(name), given, outputs, "inpaint", what)
 
 
-def _prepare_canvas(
-    size: int, canvas: gr.ImageEditor, face: gr.Image, aligned: gr.Checkbox, kind: gr.Radio, mask_seed: gr.Number
-) -> None:
-    """A new face comes on the canvas, a kind of mask is painted on it."""
+def _prepare_canvas(size: int, given: list[gr.components.Component], painted: list[gr.components.Component]) -> None:
+    """A new face comes on the canvas with the mask of the kind that is chosen, and a new kind on the face.
+
+    Both are one event that runs anew while the fields have changed, so that neither undoes the other.
+
+    Args:
+        size: side in pixels at which the model works.
+        given: the face, whether it is aligned, the kind of mask and its seed.
+        painted: the canvas, the kind, and what is said of them.
+    """
+    face, aligned, kind, mask_seed = given
     gr.on(
-        [face.change, aligned.input],
-        blank(size),
-        [face, aligned],
-        [canvas, kind],
+        [face.change, aligned.change, kind.input],
+        painter(size),
+        given,
+        painted,
+        trigger_mode="always_last",
         api_name="inpaint_canvas",
         api_visibility="private",
-        show_progress_on=canvas,
-        **shared.QUEUE,
+        show_progress_on=painted[0],
+        **judged.LOOK,
     )
-    gr.on(
-        [kind.input, mask_seed.input],
+    mask_seed.input(
         masker(size),
-        [face, aligned, kind, mask_seed],
-        canvas,
+        given,
+        painted[0],
+        trigger_mode="always_last",
         api_name="mask",
         api_description="A mask for a face, to be handed to /inpaint as `painted`.",
-        show_progress_on=canvas,
-        **shared.QUEUE,
+        show_progress_on=painted[0],
+        **judged.LOOK,
     )
 
 
@@ -130,9 +144,10 @@ def _canvas() -> gr.ImageEditor:
     return canvas
 
 
-def _advanced() -> tuple[gr.Number, list[gr.components.Component]]:
+def _advanced(aligned: gr.Checkbox) -> tuple[gr.Number, list[gr.components.Component]]:
     """The mask's seed, and the settings in the order in which `inpaint` takes them."""
     with gr.Accordion("Advanced", open=False):
+        aligned.render()
         mask_seed = gr.Number(
             0,
             label="Seed of the mask",
@@ -163,38 +178,60 @@ def _advanced() -> tuple[gr.Number, list[gr.components.Component]]:
 def _outputs() -> list[gr.components.Component]:
     """What a request shows, in the order in which `inpaint` returns it."""
     pair, status = widgets.comparison("inpaint-result"), widgets.status("inpaint-summary")
+    rivals = widgets.gallery("Beside another method", 2, "inpaint-rivals")
     download = widgets.download("inpaint-download")
-    return [pair, widgets.shown("Estimate f(y)", "inpaint-estimate", height=280), status, download]
+    with gr.Accordion("The first estimate", open=False, elem_id="inpaint-between"):
+        estimate = widgets.shown("Estimate f(y)", "inpaint-estimate", height=280)
+    return [pair, estimate, status, download, rivals]
 
 
-def blank(size: int) -> Callable:
-    """The function behind a new picture, for a model of `size` pixels."""
+def painter(size: int) -> Callable:
+    """The function behind a new picture and a new kind of mask, for a model of `size` pixels."""
 
-    def inpaint_canvas(face: str | None, aligned: bool) -> tuple[dict | None, None]:
-        """The face to paint on, and no kind of mask."""
+    def inpaint_canvas(face: str | None, aligned: bool, kind: str | None, mask_seed: int | None) -> tuple:
+        """The face to paint on, with the mask; no kind of mask, and why, where there can be none of it."""
         if not face:
-            return None, None
+            return None, gr.skip(), widgets.note("Choose a face: the mask comes with it." if kind else "")
         with shared.one_line():
-            return _sheet(shared.aligned_face(shared.read(face), aligned, size, has_holes=True)[0], None), None
+            blank = _sheet(_crop(face, aligned, size), None)
+            if kind is None:
+                return blank, gr.skip(), ""
+            try:
+                return _masked(face, aligned, kind, mask_seed, size), kind, ""
+            except ValueError as error:
+                return blank, None, widgets.note(str(error))
 
     return inpaint_canvas
 
 
 def masker(size: int) -> Callable:
-    """The function behind a choice of mask, for a model of `size` pixels."""
+    """The function behind another seed of the mask, for a model of `size` pixels."""
 
     def mask(face: str | None, aligned: bool, kind: str | None, mask_seed: int) -> dict:
         """The face with a mask painted on it; without a kind of mask, what is painted stays."""
         if kind is None:
             return gr.skip()
         with shared.one_line():
-            picture, seed = shared.read(face), shared.seed_of(mask_seed, "seed of the mask")
-            crop, _ = shared.aligned_face(picture, aligned, size, has_holes=True)
-            if kind == "auto":
-                return _sheet(crop, _holes(face, crop is picture))
-            return _sheet(crop, masks.MASKS[kind](*shared.generators(seed)).paint(crop.height, crop.width))
+            return _masked(face, aligned, kind, mask_seed, size)
 
     return mask
+
+
+def _crop(face: str | None, aligned: bool, size: int) -> Image.Image:
+    return shared.aligned_face(shared.read(face), aligned, size, has_holes=True)[0]
+
+
+def _masked(face: str | None, aligned: bool, kind: str, mask_seed: int | None, size: int) -> dict:
+    """The face with a mask of a kind, for the canvas.
+
+    Raises:
+        ValueError: there is no such mask for it.
+    """
+    seed, picture = shared.seed_of(mask_seed, "seed of the mask"), shared.read(face)
+    crop, _ = shared.aligned_face(picture, aligned, size, has_holes=True)
+    if kind == "auto":
+        return _sheet(crop, _holes(face, crop is picture))
+    return _sheet(crop, masks.MASKS[kind](*shared.generators(seed)).paint(crop.height, crop.width))
 
 
 def _holes(path: str, whole: bool) -> torch.Tensor:
@@ -308,6 +345,7 @@ def inpainter(profile: str) -> Callable:
         eta: float,
         composite: bool,
         seed: int,
+        rival: str = "none",
     ) -> Iterator[tuple]:
         """Fill the missing parts of a face, and show how it comes about."""
         with shared.one_line():
@@ -315,7 +353,7 @@ def inpainter(profile: str) -> Callable:
             crop, note = shared.aligned_face(picture, aligned, profiles.profile(profile).size, has_holes=True)
             constraint = Masked(_painted(painted, *crop.size), rule, _gamma(gamma))
             estimator = profiles.inpainting_estimator(profile)
-            yield None, None, widgets.under_way("Loading the networks"), None
+            yield None, None, widgets.under_way("Loading the networks"), None, []
             before = _enlarged(masks.paste_known(Image.new("RGB", crop.size, "white"), crop, constraint.mask))
 
             size = profiles.profile(profile).size
@@ -333,18 +371,79 @@ def inpainter(profile: str) -> Callable:
 
             def view(step: running.Step) -> tuple:
                 now = images.to_pil(images.unfit_square(tone.back(step.x0_hat[0]), crop.height, crop.width))
-                return (before, _enlarged(now)), None, widgets.under_way("Filling in", step), None
+                return (before, _enlarged(now)), None, widgets.under_way("Filling in", step), None, []
 
+            began = time.perf_counter()
             run = running.run_of(attempt)
             yield from run.steps(view)
             output, notes = run.result()
+            ours = output.images[0], time.perf_counter() - began
             done = [*dict.fromkeys(picture.info["notes"] + output.info["notes"])]
             file = shared.save(output.images[0], face, output.info | {"notes": done}, profile, seed, picture=picture)
             summary = _summary(output.info, constraint.mask, seed)
             pair = before, _enlarged(output.images[0])
-            yield pair, _enlarged(output.estimates[0]), widgets.note(note, *shared.said(done), *notes, summary), file
+            text = widgets.note(note, *shared.said(done), *notes, summary)
+            estimate, beside = _enlarged(output.estimates[0]), []
+            if rival != "none":
+                run = running.run_of(
+                    lambda report, device: _rival(rival, profile, crop, constraint, seed, device, report)
+                )
+                yield from run.steps(
+                    lambda step: (pair, estimate, widgets.under_way(f"Filling in by {_title(rival)}", step), None, [])
+                )
+                theirs, _ = run.result()
+                beside = _side_by_side(ours, theirs, rival, output.info, profile, seed)
+            yield pair, estimate, text, file, beside
 
     return inpaint
+
+
+def _title(rival: str) -> str:
+    """A rival as the page calls it."""
+    return next(title for title, name in RIVALS if name == rival)
+
+
+@cache
+def _method(rival: str, profile: str, device: str) -> methods.Method:
+    method = methods.load(rival, "inpainting", profile, device, "auto")
+    method.set_progress_bar_config(disable=True)
+    return method
+
+
+def _rival(
+    rival: str, profile: str, crop: Image.Image, constraint: Masked, seed: int, device: str, report: Callable
+) -> tuple[Image.Image, float]:
+    """The same face with the same holes, filled by another method with the same prior, and in how many seconds."""
+    method = _method(rival, profile, device)
+    y = images.fit_square(constraint.prepared(images.to_tensors(crop), method.size)[0], method.size)
+    total, began = method.calls("inpainting"), time.perf_counter()
+
+    def follow(method: methods.Method, step: int, timestep: int, tensors: dict) -> None:
+        report(min(step + 1, total), total)
+
+    mask, generator = constraint.fitted(1, method.size).mask, shared.generators(seed)
+    [filled] = method.restore(y[None], mask=mask, generator=generator, callback_on_step_end=follow)
+    whole = images.to_pil(images.unfit_square(filled, crop.height, crop.width))
+    return masks.paste_known(whole, crop, constraint.mask), time.perf_counter() - began
+
+
+def _side_by_side(
+    ours: tuple[Image.Image, float],
+    theirs: tuple[Image.Image, float],
+    rival: str,
+    info: dict,
+    profile: str,
+    seed: int,
+) -> list[tuple[str, str]]:
+    """Both results as files with their names and seconds."""
+    named = {"difface": ("DifFace", ours), rival: (_title(rival), theirs)}
+    return [
+        (
+            shared.save(_enlarged(picture), f"{name}.png", info | {"method": title}, profile, seed),
+            f"{title}: {seconds:.1f} s",
+        )
+        for name, (title, (picture, seconds)) in named.items()
+    ]
 
 
 def _enlarged(picture: Image.Image) -> Image.Image:

@@ -18,11 +18,16 @@
       setTimeout(() => bring(place), 100); // once the picture has its height
       return this.compare(name, values);
     },
+    changed(name, values) {
+      if (made[name]) made[name].from = null;
+      return this.compare(name, values);
+    },
     compare(name, values) {
       const run = made[name] || {};
       const same = run.from === key(values);
       const text = "<p class='stale'>Picture or settings changed: press the button for a new result.</p>";
-      return [same ? "" : text, { __type__: "update", interactive: Boolean(same && run.well) }];
+      const there = Boolean(same && run.well);
+      return [same ? "" : text, { __type__: "update", interactive: there }, { __type__: "update", visible: there }];
     },
   };
   // Pictures without an alternative text get the label of the field that they are in, and their number where they are several,
@@ -102,7 +107,29 @@
       status.setAttribute("role", "status");
       status.setAttribute("aria-live", "polite");
     });
+  // Names as screen readers and voice control need them: of an empty field's drawing, and of a button what stands on it.
+  const rename = () => {
+    document.querySelectorAll(".empty[aria-label]:not([role])").forEach((empty) => empty.setAttribute("role", "img"));
+    document.querySelectorAll(".upload-container[aria-label], .thumbnail-item[aria-label]").forEach((button) => {
+      const text = button.textContent.trim().replace(/\s+/g, " ");
+      if (text && button.getAttribute("aria-label") !== text) button.setAttribute("aria-label", text);
+    });
+  };
+  // From tab to tab by the arrow keys, Home and End.
+  document.addEventListener("keydown", (event) => {
+    const tab = event.target.closest("[role=tab]");
+    if (!tab) return;
+    const all = [...tab.closest("[role=tablist]").querySelectorAll("[role=tab]")];
+    const at = all.indexOf(tab);
+    const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: -1 }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    const next = all.at(to % all.length);
+    next.click();
+    next.focus();
+  });
   const improve = () => {
+    rename();
     announce();
     describe();
     reachable();

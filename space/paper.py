@@ -139,7 +139,7 @@ def table_html(number: str) -> str:
     from eval import paper
 
     printed = paper.table(number)
-    parts = [f"<h4>Table {number}: {_text(printed.caption)}</h4>"]
+    parts = [f"<h2>Table {number}: {_text(printed.caption)}</h2>"]
     measured = RESULTS / f"table_{number}.csv"
     if measured.is_file():
         parts += _measured(measured)

@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import gradio as gr
+import torch
 from PIL import Image
 
-from difface import images, profiles
+from difface import images, metadata, profiles
 from difface.chain import DEFAULT_ETA, DEFAULT_STEPS, chain
 from difface.pipeline import DifFaceOutput, DifFacePipeline
 from difface.precision import choose
 from difface.schedulers import FAST_CALLS
 from difface.tone import tone_of
-from space import judged, running, shared, widgets
+from space import downloads, judged, running, shared, widgets
 
 SCHEDULERS = [
     ("DPM-Solver++, the fast one", "dpm++"),
@@ -118,13 +119,14 @@ def _outputs(profile: profiles.Profile, examples: Path) -> tuple[list[gr.compone
         download = widgets.download("download")
         again = gr.Button("Another answer", elem_id="another", size="md", min_width=140)
         where = gr.Button("Where is it made up?", elem_id="where", size="md", min_width=140)
+    files = widgets.files("files")
     with gr.Accordion("Why does it look different from the person?", open=False):
         enlarged = ", and what you see here is enlarged" if profile.size < shared.SHOWN else ""
         gr.Markdown(WHY.format(size=profile.size, enlarged=enlarged))
     with gr.Accordion("What the model saw, and its first estimate", open=False, elem_id="between"), gr.Row():
         seen = widgets.shown("As the model saw it", "seen", min_width=140)
         estimate = widgets.shown("Estimate f(y)", "estimate", min_width=140)
-    return [pair, seen, estimate, status, download], again, where
+    return [pair, seen, estimate, status, download, files], again, where
 
 
 def _landing(examples: Path) -> tuple[Image.Image, Image.Image] | None:
@@ -154,7 +156,7 @@ def restorer(profile: str) -> Callable:
         """Restore one face, and show how it comes about."""
         with shared.one_line():
             picture, seed = shared.read(face), shared.seed_of(seed)
-            yield None, None, None, widgets.under_way("Loading the networks"), None
+            yield None, None, None, widgets.under_way("Loading the networks"), None, None
             count = steps if scheduler == "ddim" else calls
             pipeline = shared.pipeline_for(profile, estimator, scheduler, start)
             total = len(chain(pipeline.scheduler, pipeline.config.begin_index, count, eta).timesteps)
@@ -164,19 +166,25 @@ def restorer(profile: str) -> Callable:
             tone = tone_of(seen)
             before, pixels = shared.enlarged(seen), shared.pixels(tone.given)
 
-            def attempt(report: Callable, device: str) -> DifFaceOutput:
+            def attempt(report: Callable, device: str) -> tuple[downloads.Frames, DifFaceOutput]:
                 pipeline = shared.pipeline_for(profile, estimator, scheduler, start, device)
-                follow = running.follower(report, total)
-                return pipeline(seen, count, eta, *shared.generators(seed), output_type="pt", **follow)
+                frames = downloads.Frames(total)
+
+                def seen_and_kept(done: int, total: int, x0_hat: torch.Tensor) -> None:
+                    frames.keep(done, x0_hat)
+                    report(done, total, x0_hat)
+
+                follow = running.follower(seen_and_kept, total)
+                return frames, pipeline(seen, count, eta, *shared.generators(seed), output_type="pt", **follow)
 
             def view(step: running.Step) -> tuple:
                 bar = widgets.under_way("Drawing the details", step)
-                return (before, shared.enlarged(tone.back(step.x0_hat[0]))), pixels, None, bar, None
+                return (before, shared.enlarged(tone.back(step.x0_hat[0]))), pixels, None, bar, None, None
 
             run = running.run_of(attempt)
             began = time.perf_counter()
             yield from run.steps(view)
-            output, notes = run.result()
+            (frames, output), notes = run.result()
             seconds = time.perf_counter() - began
             result = images.to_pil(images.unfit_square(output.images[0], *full.shape[-2:]))  # its size in the upload
             done = picture.info["notes"] + tone.notes
@@ -186,7 +194,9 @@ def restorer(profile: str) -> Callable:
             summary = _summary(made, pipeline, seed, result)
             text = widgets.note(note, *shared.said(done), *notes, summary)
             pair = before, shared.enlarged(output.images[0])
-            yield pair, pixels, shared.enlarged(output.estimates[0]), text, file
+            steps_seen = [shared.enlarged(tone.back(x0_hat)) for x0_hat in frames.kept[:-1]]
+            files = downloads.write(file, *pair, steps_seen, metadata.restored_text(info, profile, seed))
+            yield pair, pixels, shared.enlarged(output.estimates[0]), text, file, files
 
     return restore
 

@@ -209,6 +209,18 @@ def download(elem_id: str) -> gr.DownloadButton:
     return gr.DownloadButton("Download (PNG)", interactive=False, elem_id=elem_id, size="md", min_width=140)
 
 
+def files(elem_id: str) -> gr.File:
+    """Other files of the result, shown once there are any."""
+    return gr.File(
+        label="Larger, as JPEG, side by side, moving",
+        file_count="multiple",
+        interactive=False,
+        visible=False,
+        height=150,
+        elem_id=elem_id,
+    )
+
+
 def status(elem_id: str, value: str = "") -> gr.HTML:
     """Where a run says how far it is and what came out; screen readers read it out (`page.js`)."""
     return gr.HTML(value, elem_id=elem_id, elem_classes="status", padding=False)
@@ -247,14 +259,15 @@ def on_press(
         pressed: of `buttons`.
         function: yields what the outputs show.
         inputs: its arguments, components.
-        outputs: the first is scrolled to; one is a `status`; a `download`, if there is one, is fetched from after
-            success only.
+        outputs: the first is scrolled to; one is a `status`; a `download` and `files`, if there are any, are fetched
+            from after success only.
         name, what: of the function in the API.
         also: events after whose success it runs, too.
     """
     run, cancel, stale = pressed
     (bar,) = (one for one in outputs if isinstance(one, gr.HTML))
     file = [one for one in outputs if isinstance(one, gr.DownloadButton)]
+    file += [one for one in outputs if isinstance(one, gr.File) and not one.visible]
     place = outputs[0].elem_id
     compared = [one for one in inputs if not isinstance(one, gr.State | gr.ImageEditor)]
     began = _script("began", name, place, [inputs.index(one) for one in compared])
@@ -270,6 +283,8 @@ def on_press(
         one.failure(ended, bar, [bar, *file], api_name=f"{name}_failed", **PRIVATE)
     changed = [one.change for one in compared if hasattr(one, "change")]
     gr.on(changed, None, compared, told, js=_script("compare", name), api_name=f"{name}_compare", **PRIVATE)
+    for canvas in (one for one in inputs if isinstance(one, gr.ImageEditor)):
+        canvas.change(None, compared, told, js=_script("changed", name), api_name=f"{name}_painted", **PRIVATE)
     unfinished = _no_bar("Cancelled; what is shown is unfinished.", len([bar, *file]))
     cancel.click(unfinished, bar, [bar, *file], cancels=going, api_name=f"{name}_cancel", **PRIVATE)
 
@@ -286,6 +301,6 @@ def _no_bar(text: str, outputs: int) -> Callable[[str | None], list]:
     def end(shown: str | None) -> list:
         if not shown or "<progress" not in shown:
             return [gr.skip()] * outputs
-        return [note(text), gr.update(interactive=False)][:outputs]
+        return [note(text), gr.update(interactive=False), gr.update(visible=False)][:outputs]
 
     return end

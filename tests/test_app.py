@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from difface import DifFacePipeline, build_scheduler, images
+from difface import DifFacePipeline, build_scheduler, images, metadata
 from difface.certainty import spread
 
 gradio_client = pytest.importorskip("gradio_client")
@@ -34,7 +34,7 @@ def upload(astronaut_face, tmp_path_factory) -> Path:
     return path
 
 
-BEFORE_AND_AFTER, SEEN, ESTIMATE, SUMMARY, FILE = range(5)
+BEFORE_AND_AFTER, SEEN, ESTIMATE, SUMMARY, FILE, FILES = range(6)
 """What /restore returns."""
 
 
@@ -74,6 +74,20 @@ def test_result_has_the_size_of_the_upload_and_says_what_made_it(first):
     assert (settings["profile"], settings["seed"], settings["begin_index"], settings["calls"]) == ("tiny", 7, 300, 5)
     assert "5 network calls from N = 300" in first[SUMMARY]
     assert "64 × 64 pixels" in first[SUMMARY]
+
+
+def test_other_files_of_a_result_say_what_it_is_too(first):
+    paths = [Path(file) for file in first[FILES]]
+    endings = ("_512.png", "_512.jpg", "_side_by_side.jpg", "_steps.gif")
+    assert [path.name for path in paths] == [f"someone_restored{end}" for end in endings]
+    png, jpeg, pair, moving = (Image.open(path) for path in paths)
+    assert png.size == jpeg.size == (512, 512) and pair.size == (1032, 512) and moving.size == (256, 256)
+    assert moving.n_frames == 6  # before, four steps, after
+    for picture in (png, jpeg, pair):
+        assert "AI-restored" in metadata.text_of(picture)["Comment"]
+    assert json.loads(json.loads(moving.info["comment"])["difface"])["seed"] == 7
+    left = np.asarray(pair.convert("RGB").crop((0, 0, 512, 512))).astype(int)
+    assert np.abs(left - np.asarray(Image.open(first[BEFORE_AND_AFTER][0]).convert("RGB"))).mean() < 3
 
 
 def test_same_seed_same_bytes_other_seed_other_bytes(client, upload, first):

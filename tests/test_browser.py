@@ -1,5 +1,6 @@
 """The page in a real browser, without the internet: what a visitor does, and nothing goes wrong on the console."""
 
+import os
 import shutil
 import socket
 import sys
@@ -18,6 +19,9 @@ from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 90
 """Seconds to wait for what the page should show; a busy machine takes its time."""
+AXE = Path(os.environ.get("DIFFACE_AXE", ROOT / "node_modules" / "axe-core" / "axe.min.js"))
+"""The accessibility checker, of `npm install axe-core`."""
+TABS = ("Restore a face", "Whole photo", "Inpaint", "Several answers", "Make it worse", "The paper", "How it works")
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium and chromedriver are not installed")
 SWITCHES = [
@@ -45,6 +49,8 @@ def address(astronaut_face, photos, tmp_path_factory):
     astronaut_face.resize((16, 16)).resize((64, 64)).save(examples / "2.png")
     astronaut_face.save(examples / "restored" / "2.png")
     shutil.copytree(photos, examples / "photos")
+    (examples / "clean").mkdir()
+    astronaut_face.save(examples / "clean" / "1.png")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -295,9 +301,7 @@ def test_fill_in_what_is_painted_and_what_a_mask_hides(browser, address, tmp_pat
     click(browser, "#inpaint-face-examples button img")
     canvas = find(browser, "#inpaint-canvas canvas")
     assert canvas.get_attribute("aria-label") == "Paint here"
-    find(browser, "#inpaint-face img")
-    time.sleep(3)  # a new face takes the choice of a mask back, without a sign that it has ended
-    click(browser, "#inpaint-kind input[value=half]")
+    click(browser, "#inpaint-kind input[value=half]")  # at once: the face may still be under way
     WebDriverWait(browser, PATIENCE).until(
         lambda b: b.find_element(By.CSS_SELECTOR, "#inpaint-kind input[value=half]").is_selected()
     )
@@ -309,6 +313,7 @@ def test_fill_in_what_is_painted_and_what_a_mask_hides(browser, address, tmp_pat
     share = int(find(browser, "#inpaint-summary").text.split("%")[0])
     assert 51 <= share <= 70  # half, and the stroke
     assert len(browser.find_elements(By.CSS_SELECTOR, "#inpaint-result img")) == 2
+    click(browser, "#inpaint-between button")
     find(browser, "#inpaint-estimate img")
     assert_fits_and_is_described(browser, tmp_path, "inpaint")
 
@@ -387,3 +392,43 @@ def test_a_bad_upload_is_told_so(browser, address, tmp_path):
     assert is_greyed(browser, "#result")
     screenshot(browser, tmp_path / "refused.png")
     assert severe(browser) == []
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed (npm install axe-core, or DIFFACE_AXE)")
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_serious_or_moderate_stands_in_anyones_way(browser, address, theme, width):
+    """On every tab, its folded parts open; on the first with a result, too."""
+    set_width(browser, width)
+    browser.get(f"{address}?__theme={theme}")
+    click(browser, "#face-examples button")
+    wait_for_text(browser, "#summary", "5 network calls from N = 250")
+    browser.execute_script(AXE.read_text(encoding="utf-8"))
+    found = []
+    for tab in TABS:
+        open_tab(browser, tab)
+        for fold in browser.find_elements(By.CSS_SELECTOR, "button.label-wrap:not(.open)"):
+            if fold.is_displayed():
+                browser.execute_script("arguments[0].click()", fold)
+        time.sleep(1)  # what folds open moves for a while
+        script = (
+            "const done = arguments[0]; axe.run(document, {rules: {'target-size': {enabled: true}}}).then((result) => "
+            "done(result.violations.flatMap((one) => one.nodes.map((node) => [one.impact, one.id, node.html]))))"
+        )
+        found += [(tab, *one) for one in browser.execute_async_script(script) if one[0] != "minor"]
+    assert found == []
+
+
+def test_from_tab_to_tab_by_the_arrow_keys(browser, address):
+    for width in (390, 768):
+        set_width(browser, width)
+        browser.get(address)
+        find(browser, "#restore")
+        tabs = browser.find_elements(By.CSS_SELECTOR, "[role=tablist]:not(.visually-hidden) [role=tab]")
+        assert [tab.text for tab in tabs if tab.is_displayed()] == list(TABS)  # none in a hidden menu
+        tabs[0].send_keys(Keys.ARROW_RIGHT)
+        find(browser, "#photo-restore")
+        browser.switch_to.active_element.send_keys(Keys.END)
+        find(browser, "#curve")
+        browser.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
+        find(browser, "#restore")

@@ -42,12 +42,12 @@ def test_colours_are_inferno():
     np.testing.assert_allclose(certainty.palette().numpy(), wanted, atol=3 / 255)
 
 
-def test_map_is_brighter_where_answers_differ_and_stops_at_its_scale():
+def test_map_is_brighter_where_answers_agree_and_stops_at_its_scale():
     grey = torch.full((3, 1, 4), 0.5)
     values = torch.tensor([[0.0, certainty.FULL / 2, certainty.FULL, 5 * certainty.FULL]])
     shown = certainty.heat_map(values, grey)
     light = shown.mean(0)[0]
-    assert light[0] < light[1] < light[2] == light[3]
+    assert light[0] > light[1] > light[2] == light[3]
     assert shown.min() >= 0 and shown.max() <= 1
 
 

@@ -1,6 +1,7 @@
 """`python -m difface inpaint` and the page's tab: whose pixels results hold, where masks come from, what is refused."""
 
 import json
+import re
 import socket
 from dataclasses import replace
 from functools import partial
@@ -124,7 +125,7 @@ def test_profiles_keep_inpainting_estimators_apart():
         profiles.inpainting_estimator("ffhq512")
 
 
-BEFORE_AND_AFTER, ESTIMATE, SUMMARY, FILE = range(4)
+BEFORE_AND_AFTER, ESTIMATE, SUMMARY, FILE, BESIDE = range(5)
 """What the page's /inpaint returns."""
 
 
@@ -236,3 +237,17 @@ def test_the_page_says_what_is_missing(monkeypatch, tmp_path):
     shown = [part["props"].get("value") for part in app.build("tiny", tmp_path).config["components"]]
     (line,) = [text for text in shown if isinstance(text, str) and "has no inpainting estimator" in text]
     assert "--task inpaint" in line and "\n" not in line
+
+
+def test_another_method_fills_the_same_face_beside_ours(page, case, tmp_path):
+    """By choice, with its name and its seconds; both leave the known pixels alone, and they differ where they drew."""
+    _, hole = case
+    known = ~np.asarray(Image.fromarray(hole).resize((512, 512), Image.Resampling.NEAREST))
+    given = dict(painted=paint(tmp_path / "mask.png"), steps=20)
+    assert ask(page, "/inpaint", tmp_path / "in" / "face.png", **given)[BESIDE] == []
+    ours, theirs = ask(page, "/inpaint", tmp_path / "in" / "face.png", rival="ddrm", **given)[BESIDE]
+    assert re.fullmatch(r"DifFace: \d+\.\d s", ours["caption"]) and re.fullmatch(r"DDRM: \d+\.\d s", theirs["caption"])
+    one, other = (read(part["image"]).astype(int) for part in (ours, theirs))
+    inside = np.asarray(Image.fromarray(hole).resize((512, 512), Image.Resampling.BILINEAR)) > 0
+    assert np.abs(one - other)[~inside & known].mean() < 0.5 < 3 < np.abs(one - other)[~known].mean()
+    assert json.loads(Image.open(theirs["image"]).text["difface"])["method"] == "DDRM"

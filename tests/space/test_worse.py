@@ -106,6 +106,21 @@ def test_another_seed_of_the_mask_leaves_what_is_painted_by_hand(face):
     assert drawn[0] == drawn[1] != drawn[2]
 
 
+def test_a_mask_is_chosen_before_its_face_comes_and_stays(face, tmp_path):
+    paint = inpaint.painter(64)
+    canvas, kind, text = paint(None, True, "half", 3)
+    assert canvas is None and kind == gr.skip() and "the mask comes with it" in text
+    canvas, kind, text = paint(face, True, "half", 3)  # as the face comes
+    assert kind == "half" and text == ""
+    assert canvas["layers"][0].tobytes() == inpaint.masker(64)(face, True, "half", 3)["layers"][0].tobytes()
+    assert paint(face, True, None, 3)[1] == gr.skip()  # a face alone chooses nothing, and takes nothing back
+
+
+def test_black_holes_that_are_not_there_are_one_quiet_line(face):
+    canvas, kind, text = inpaint.painter(64)(face, True, "auto", 0)
+    assert kind is None and canvas["layers"] == [] and "paint over what is missing" in text
+
+
 @pytest.mark.parametrize("side", [400, 600, 1000, 1500])
 def test_every_pixel_of_a_black_hole_is_missing(astronaut_face, tmp_path, side):
     """Whatever the canvas shows: a black pixel that counted as known would be kept as black."""
