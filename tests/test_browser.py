@@ -185,6 +185,7 @@ def test_restore_an_example(browser, address, tmp_path):
     click(browser, "#face-examples button img")
     wait_for_text(browser, "#summary", "5 network calls from N = 250")
     assert len(browser.find_elements(By.CSS_SELECTOR, "#result img")) == 2
+    assert len(find(browser, "#files").find_elements(By.CSS_SELECTOR, "a[download]")) >= 4
     click(browser, "#between button")
     find(browser, "#seen img")
     find(browser, "#estimate img")
@@ -325,6 +326,11 @@ def test_several_answers_and_the_certainty_map(browser, address, tmp_path):
     assert "grey levels" in find(browser, "#certainty").text
     assert len(browser.find_elements(By.CSS_SELECTOR, "#map img")) == 2
     assert len(browser.find_elements(By.CSS_SELECTOR, "#answers .thumbnail-item img")) == 4
+    wait_for_the_download(browser, "#answers-download", True)
+    assert is_in_sight(browser, "#map")
+    first = find(browser, "#map img").get_attribute("src")
+    click(browser, "#answers .thumbnail-item:nth-of-type(3)")
+    WebDriverWait(browser, PATIENCE).until(lambda b: find(b, "#map img").get_attribute("src") != first)
     assert_fits_and_is_described(browser, tmp_path, "answers")
 
 
