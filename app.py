@@ -19,7 +19,7 @@ MAX_UPLOAD = "64mb"
 
 
 def serve(page: gr.Blocks, port: int | None, **options) -> tuple:
-    """Start the server; `options` are Gradio's."""
+    """Start the server; `options` are Gradio's, `server_name` and `root_path` among them."""
     return page.launch(
         server_port=port,
         theme=THEME,
@@ -61,7 +61,12 @@ def main() -> None:
         "--profile",
         help="small, tiny, ffhq512 or a folder of `difface assemble`; DIFFACE_PROFILE, else the best there is",
     )
-    parser.add_argument("--port", type=int, default=7860)
+    port = os.environ.get("GRADIO_SERVER_PORT", "7860")
+    parser.add_argument("--port", type=int, default=port, help="GRADIO_SERVER_PORT, else 7860")
+    parser.add_argument(
+        "--host", help="address to listen at, 0.0.0.0 for the whole network; GRADIO_SERVER_NAME, else 127.0.0.1"
+    )
+    parser.add_argument("--root-path", help="path under which a proxy serves the page, such as /faces")
     arguments = parser.parse_args()
     profile = arguments.profile or os.environ.get("DIFFACE_PROFILE") or best_profile()
     try:
@@ -76,7 +81,7 @@ def main() -> None:
         if spaces is None:  # ZeroGPU lends its GPU to requests only
             warm_up(profile)
         try:
-            serve(page, arguments.port)
+            serve(page, arguments.port, server_name=arguments.host, root_path=arguments.root_path)
         except OSError:
             parser.error(
                 f"the port {arguments.port} cannot be used; a free one is accepted: choose another with --port."

@@ -9,7 +9,7 @@ import torch
 from difface import certainty, images, profiles
 from difface.pipeline import DifFaceOutput
 from difface.schedulers import FAST_CALLS
-from space import running, shared, widgets
+from space import batch, running, shared, widgets
 from space.restore import Tab
 
 MOST = 8
@@ -53,22 +53,33 @@ def tab(profile: profiles.Profile, examples: Path, single: Tab, tabs: gr.Tabs) -
 
 
 def _outputs() -> list[gr.components.Component]:
-    """The map over the first answer, what it means, and all answers."""
+    """The map over an answer, what it means, all answers (a click puts one under the map), and their ZIP file."""
     certainty_map = widgets.comparison("map", "Certainty map")
     gr.HTML(_legend(), padding=False)
     status = widgets.status("certainty")
-    return [certainty_map, status, widgets.gallery("Answers", 4, "answers")]
+    gallery = widgets.gallery("Answers", 4, "answers")
+    gallery.select(under_map, [gallery, certainty_map], certainty_map, api_name="under_map", **widgets.PRIVATE)
+    return [certainty_map, status, gallery, widgets.download("answers-download", "Download all (ZIP)")]
+
+
+def under_map(
+    answers: list[tuple[str, str]] | None, pair: tuple[str, str] | None, chosen: gr.SelectData
+) -> tuple[str, str] | dict:
+    """The answer that was clicked on, with the map beside it."""
+    if not answers or not pair or not 0 <= chosen.index < len(answers):
+        return gr.skip()
+    return answers[chosen.index][0], pair[1]
 
 
 def _legend() -> str:
     """The map's scale."""
     colours = [images.to_uint8(row.view(3, 1, 1))[0, 0] for row in certainty.palette()[::51]]
     stops = ", ".join(f"rgb({r}, {g}, {b})" for r, g, b in colours)
-    least = f"dark: they differ by ±{certainty.FULL * 255:.0f} grey levels or more, the model invents"
+    least = f"dark: ±{certainty.FULL * 255:.0f} grey levels or more, invented"
     return (
         f'<div class="legend"><span>{least}</span><span class="scale" style="background: linear-gradient(to '
         f'right, {stops})">'
-        "</span><span>bright: all answers agree</span></div>"
+        "</span><span>bright: all agree</span></div>"
     )
 
 
@@ -80,7 +91,7 @@ def answerer(profile: str) -> Callable:
         """Several answers to one face, and where they differ."""
         with shared.one_line():
             picture, seed = shared.read(face), shared.seed_of(seed)
-            yield None, widgets.under_way("Loading the networks"), None
+            yield None, widgets.under_way("Loading the networks"), None, None
             size = shared.pipeline_for(profile).size
             crop, note = shared.aligned_face(picture, aligned, size)
             seen = images.fit_square(images.to_tensors(crop)[0], size)
@@ -91,7 +102,7 @@ def answerer(profile: str) -> Callable:
                 )
 
             run = running.Run(work)
-            yield from run.steps(lambda step: (None, widgets.under_way("Drawing the answers", step), None))
+            yield from run.steps(lambda step: (None, widgets.under_way("Drawing the answers", step), None, None))
             (result, info), notes = run.result()
             info["notes"] = picture.info["notes"] + info["notes"][0]
             values = certainty.spread(result)
@@ -106,7 +117,8 @@ def answerer(profile: str) -> Callable:
                 for k, answer in enumerate(shown)
             ]
             text = widgets.note(note, *shared.said(info["notes"]), *notes, certainty.sentence(values, count))
-            yield (shown[0], shared.enlarged(overlay)), text, pictures
+            archive = batch.zipped([path for path, _ in pictures], "answers.zip")
+            yield (shown[0], shared.enlarged(overlay)), text, pictures, archive
 
     return answers
 

@@ -63,7 +63,8 @@ def write(
 def _moving(path: Path, pictures: list[Image.Image], text: dict[str, str]) -> None:
     """A GIF of these pictures, the first and the last of them longer."""
     seconds = [LONG, *[SHORT] * (len(pictures) - 2), LONG]
-    small = [picture.resize((shared.SHOWN // 2, shared.SHOWN // 2)).quantize() for picture in pictures]
+    fast = Image.Quantize.FASTOCTREE  # a tenth of the time of Pillow's default
+    small = [picture.resize((shared.SHOWN // 2, shared.SHOWN // 2)).quantize(method=fast) for picture in pictures]
     with whole_file(path) as temporary:
         small[0].save(
             temporary,

@@ -94,7 +94,10 @@ def _said(picture: Image.Image, aligned: bool, size: int) -> list[str]:
     found = shared.routed(picture, aligned, size)
     if found is None:
         softer = max(picture.size) > LARGEST * size and is_sharp(picture, size)
-        return ["The picture is taken as one aligned face.", _softer(max(picture.size), size) if softer else ""]
+        return [
+            "" if aligned else "The picture is one aligned face.",
+            _softer(max(picture.size), size) if softer else "",
+        ]
     face = faces.largest(found)
     which = "One face was" if len(found) == 1 else f"The largest of {len(found)} faces is taken, all"
     doubt = "" if face.score >= shared.SURE else "It is doubtful: is this a face? Look at the result before you use it."

@@ -5,7 +5,7 @@ from pathlib import Path
 import gradio as gr
 
 from difface import profiles
-from space import about, answers, entry, inpaint, paper, photo, restore, shared, worse
+from space import about, answers, entry, inpaint, paper, photo, restore, shared, widgets, worse
 
 MAX_WAITING = 40
 THEME = gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]).set(
@@ -37,6 +37,17 @@ are laid on white. Where InsightFace's SCRFD finds the faces, its model is for n
 """
 
 
+TABS = ("restore", "photo", "inpaint", "answers", "worse", "paper", "about")
+"""Their names in an address."""
+REMEMBER_TAB = """() => setTimeout(() => {
+  const chosen = document.querySelector("[role=tab][aria-selected=true]");
+  const address = new URL(location);
+  address.searchParams.set("tab", chosen.dataset.tabId);
+  history.replaceState(history.state, "", address);
+})"""
+"""The tab stands in the address, so that a link leads to it."""
+
+
 def build(profile_name: str = profiles.DEFAULT, examples: Path = shared.EXAMPLES) -> gr.Blocks:
     """The page.
 
@@ -66,6 +77,8 @@ def build(profile_name: str = profiles.DEFAULT, examples: Path = shared.EXAMPLES
                 paper.tab(profile)
             with gr.Tab("How it works", id="about"):
                 about.tab(profile, minutes)
+        tabs.select(None, js=REMEMBER_TAB, api_name="remember_tab", **widgets.PRIVATE)
+        page.load(_tab_of, None, tabs, api_name="tab_of_address", **widgets.PRIVATE)
         gr.Markdown(_banner(profile), elem_id="banner")
         gr.Markdown(FOOT.format(minutes=minutes, licence=profile.licence), elem_classes="foot")
     return page.queue(max_size=MAX_WAITING, default_concurrency_limit=1)
@@ -74,3 +87,9 @@ def build(profile_name: str = profiles.DEFAULT, examples: Path = shared.EXAMPLES
 def _banner(profile: profiles.Profile) -> str:
     name = restore.NAMES.get(profile.name, f"the networks in {profiles.label(profile.name)}")
     return BANNER.format(name=name, size=profile.size)
+
+
+def _tab_of(request: gr.Request) -> dict:
+    """The tab that the address names; another name changes nothing."""
+    wanted = request.query_params.get("tab")
+    return gr.Tabs(selected=wanted) if wanted in TABS else gr.skip()

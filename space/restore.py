@@ -15,7 +15,7 @@ from difface.pipeline import DifFaceOutput, DifFacePipeline
 from difface.precision import choose
 from difface.schedulers import FAST_CALLS
 from difface.tone import tone_of
-from space import downloads, judged, running, shared, widgets
+from space import batch, downloads, judged, running, shared, widgets
 
 SCHEDULERS = [
     ("DPM-Solver++, the fast one", "dpm++"),
@@ -71,6 +71,7 @@ def tab(profile: profiles.Profile, examples: Path) -> Tab:
     given = [face, aligned, *settings]
     also = [*chosen, *placed, another]
     widgets.on_press(pressed, restorer(profile.name), given, outputs, "restore", what, also)
+    batch.fields(profile, start, seed)
     return Tab(face, aligned, where)
 
 
@@ -194,9 +195,11 @@ def restorer(profile: str) -> Callable:
             summary = _summary(made, pipeline, seed, result)
             text = widgets.note(note, *shared.said(done), *notes, summary)
             pair = before, shared.enlarged(output.images[0])
+            shown = pair, pixels, shared.enlarged(output.estimates[0]), text, file
+            yield *shown, None  # the other files take their time
             steps_seen = [shared.enlarged(tone.back(x0_hat)) for x0_hat in frames.kept[:-1]]
             files = downloads.write(file, *pair, steps_seen, metadata.restored_text(info, profile, seed))
-            yield pair, pixels, shared.enlarged(output.estimates[0]), text, file, files
+            yield *shown, files
 
     return restore
 

@@ -175,6 +175,7 @@ def comparison(
     return gr.ImageSlider(
         value=value,
         label=label,
+        type="filepath",
         format="png",
         interactive=False,
         max_height=height,
@@ -193,6 +194,7 @@ def gallery(label: str, columns: int, elem_id: str) -> gr.Gallery:
     """Pictures side by side."""
     return gr.Gallery(
         label=label,
+        type="filepath",
         format="png",
         columns=columns,
         height="auto",
@@ -204,9 +206,9 @@ def gallery(label: str, columns: int, elem_id: str) -> gr.Gallery:
     )
 
 
-def download(elem_id: str) -> gr.DownloadButton:
+def download(elem_id: str, label: str = "Download (PNG)") -> gr.DownloadButton:
     """What fetches the result, once there is one."""
-    return gr.DownloadButton("Download (PNG)", interactive=False, elem_id=elem_id, size="md", min_width=140)
+    return gr.DownloadButton(label, interactive=False, elem_id=elem_id, size="md", min_width=140)
 
 
 def files(elem_id: str) -> gr.File:

@@ -71,7 +71,8 @@ def tab(profile: profiles.Profile) -> None:
     outputs = [gallery, scores, status]
     widgets.on_press(pressed, worse_restorer(profile.name), [*given, start], outputs, "restore_worse", what)
     astronaut.click(lambda: _astronaut(profile.size), None, face, api_name="astronaut", **shared.QUEUE)
-    invent.click(inventor(profile.name), seed, face, api_name="invent", **shared.QUEUE)
+    another = "() => Math.floor(Math.random() * 2 ** 31)"  # each time; over the API a seed draws its face
+    invent.click(inventor(profile.name), seed, face, js=another, api_name="invent", **shared.QUEUE)
 
 
 def _sliders(ranges: Ranges) -> list[gr.Slider]:

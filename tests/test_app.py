@@ -6,6 +6,7 @@ import struct
 import sys
 import time
 import urllib.request
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -169,7 +170,7 @@ def test_a_photo_without_faces_is_told_so(client, tmp_path):
 
 
 def test_several_answers_and_their_map(client, upload):
-    (first, overlay), text, gallery = call(client, "/answers", face=upload, aligned=True, count=3, seed=7)
+    (first, overlay), text, gallery, archive = call(client, "/answers", face=upload, aligned=True, count=3, seed=7)
     assert [entry["caption"] for entry in gallery] == ["Seed 7", "Seed 8", "Seed 9"]
     pictures = [images.to_tensors(images.read(entry["image"]))[0] for entry in gallery]
     alone = images.read(restore(client, upload, seed=9)[BEFORE_AND_AFTER][1])
@@ -177,8 +178,28 @@ def test_several_answers_and_their_map(client, upload):
     said = float(re.search(r"±([\d.]+) of 255 grey levels", text).group(1))
     assert said == pytest.approx(255 * spread(torch.stack(pictures)).mean().item(), rel=0.3)  # of enlarged pictures
     assert Image.open(overlay).size == Image.open(first).size
+    assert zipfile.ZipFile(archive).namelist() == ["seed_7_restored.png", "seed_8_restored.png", "seed_9_restored.png"]
     for entry in gallery:
         assert "AI-restored" in Image.open(entry["image"]).text["Comment"]
+
+
+def test_several_pictures_come_as_a_zip_and_a_table_of_what_happened(client, photos, upload, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    Image.new("RGB", (200, 200), "grey").save(tmp_path / "wall.png")
+    astronaut = photos / "astronaut.png"
+    files = [gradio_client.handle_file(path) for path in (astronaut, tmp_path / "broken.png", tmp_path / "wall.png")]
+    table, text, archive = client.predict(api_name="/batch", files=[*files, files[0]], seed=7)
+    names, told = zip(*table["data"], strict=True)
+    assert names == ("astronaut.png", "broken.png", "wall.png", "astronaut.png")
+    assert told[0].startswith("Restored.") and "is not a picture" in told[1] and "no face was found" in told[2]
+    assert "2 pictures were restored of 4" in text
+    with zipfile.ZipFile(archive) as opened:
+        assert opened.namelist() == ["astronaut_restored.png", "astronaut_restored_2.png"]
+        one, other = (Image.open(opened.open(name)) for name in opened.namelist())
+        assert one.tobytes() == other.tobytes() and "AI-restored" in one.text["Comment"]
+    alone = Image.open(call(client, "/restore", face=astronaut, seed=7)[FILE])
+    assert np.abs(np.asarray(alone).astype(int) - np.asarray(one)).max() <= 1
+    assert "no picture is chosen" in refusal(client, "/batch", files=None)
 
 
 def test_a_clean_face_is_made_worse_and_scored(client):
@@ -343,8 +364,8 @@ def test_every_event_has_a_name(client):
     assert all(event["api_name"] and event["api_name"] != "lambda" for event in dependencies)
     public = {event["api_name"] for event in dependencies if event["api_visibility"] == "public"}
     assert public == {
-        "restore", "look", "find_faces", "restore_photo", "mask", "inpaint", "answers", "worsen", "restore_worse",
-        "astronaut", "invent", "figure", "table", "contraction",
+        "restore", "batch", "look", "find_faces", "restore_photo", "mask", "inpaint", "answers", "worsen",
+        "restore_worse", "astronaut", "invent", "figure", "table", "contraction",
     }  # fmt: skip
 
 

@@ -118,9 +118,16 @@ def open_tab(browser, name: str) -> None:
     next(e for e in browser.find_elements(By.XPATH, xpath) if e.is_displayed()).click()
 
 
+def visit(browser, url: str) -> None:
+    """Open a page; what the last one said as it was left amid a run is no error of this one."""
+    browser.get("about:blank")
+    browser.get_log("browser")
+    browser.get(url)
+
+
 def open_page(browser, address: str, tab: str) -> None:
     set_width(browser, 1280)
-    browser.get(address)
+    visit(browser, address)
     open_tab(browser, tab)
 
 
@@ -167,7 +174,7 @@ def wait_for_the_download(browser, css: str, there: bool) -> None:
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
 def test_a_newcomer_sees_a_result_and_gets_one_of_their_own_by_one_click(browser, address, width, height):
     set_width(browser, width, height)
-    browser.get(address)
+    visit(browser, address)
     find(browser, "#result img")
     assert "embedded models (small) restored it" in find(browser, "#summary").text
     assert is_in_sight(browser, "#restore") and not find(browser, "#download").is_enabled()
@@ -180,11 +187,12 @@ def test_a_newcomer_sees_a_result_and_gets_one_of_their_own_by_one_click(browser
 
 def test_restore_an_example(browser, address, tmp_path):
     set_width(browser, 1280)
-    browser.get(address)
+    visit(browser, address)
     assert "smallest embedded models" in find(browser, "#banner").text
     click(browser, "#face-examples button img")
     wait_for_text(browser, "#summary", "5 network calls from N = 250")
     assert len(browser.find_elements(By.CSS_SELECTOR, "#result img")) == 2
+    assert len(find(browser, "#files").find_elements(By.CSS_SELECTOR, "a[download]")) >= 4
     click(browser, "#between button")
     find(browser, "#seen img")
     find(browser, "#estimate img")
@@ -197,7 +205,7 @@ def test_restore_an_example(browser, address, tmp_path):
 
 def test_a_result_of_other_settings_or_another_picture_is_greyed(browser, address):
     set_width(browser, 1280)
-    browser.get(address)
+    visit(browser, address)
     click(browser, "#face-examples button img")
     wait_for_text(browser, "#summary", "seed 0")
     wait_for_the_download(browser, "#download", True)
@@ -220,7 +228,7 @@ def test_a_result_of_other_settings_or_another_picture_is_greyed(browser, addres
 def test_a_face_that_is_not_found_is_shown_by_the_visitor(browser, address, tmp_path):
     Image.new("RGB", (300, 200), "grey").save(tmp_path / "wall.png")
     set_width(browser, 1280)
-    browser.get(address)
+    visit(browser, address)
     find(browser, "#restore")
     browser.find_element(By.CSS_SELECTOR, "#face input[type=file]").send_keys(str(tmp_path / "wall.png"))
     wait_for_text(browser, "#judged", "Put the square on the face")
@@ -236,7 +244,7 @@ def test_a_face_that_is_not_found_is_shown_by_the_visitor(browser, address, tmp_
 
 def test_from_a_result_to_the_map_of_what_is_made_up(browser, address):
     set_width(browser, 1280)
-    browser.get(address)
+    visit(browser, address)
     click(browser, "#face-examples button img")
     wait_for_text(browser, "#summary", "seed 0")
     click(browser, "#where")
@@ -247,7 +255,7 @@ def test_from_a_result_to_the_map_of_what_is_made_up(browser, address):
 
 def test_the_main_path_by_keyboard_alone(browser, address):
     set_width(browser, 1280)
-    browser.get(address)
+    visit(browser, address)
     find(browser, "#restore")
 
     def tab_to(test: str) -> None:
@@ -325,6 +333,11 @@ def test_several_answers_and_the_certainty_map(browser, address, tmp_path):
     assert "grey levels" in find(browser, "#certainty").text
     assert len(browser.find_elements(By.CSS_SELECTOR, "#map img")) == 2
     assert len(browser.find_elements(By.CSS_SELECTOR, "#answers .thumbnail-item img")) == 4
+    wait_for_the_download(browser, "#answers-download", True)
+    assert is_in_sight(browser, "#map")
+    first = find(browser, "#map img").get_attribute("src")
+    click(browser, "#answers .thumbnail-item:nth-of-type(3)")
+    WebDriverWait(browser, PATIENCE).until(lambda b: find(b, "#map img").get_attribute("src") != first)
     assert_fits_and_is_described(browser, tmp_path, "answers")
 
 
@@ -364,7 +377,7 @@ def test_a_picture_without_faces_is_offered_as_one_face(browser, address, tmp_pa
 
 def test_fields_follow_the_sampler(browser, address, tmp_path):
     set_width(browser, 1280)
-    browser.get(address)
+    visit(browser, address)
     click(browser, ".settings button.label-wrap")
     click(browser, "input[aria-label='Sampler']")
     screenshot(browser, tmp_path / "choices.png")
@@ -380,7 +393,7 @@ def test_fields_follow_the_sampler(browser, address, tmp_path):
 
 def test_a_bad_upload_is_told_so(browser, address, tmp_path):
     set_width(browser, 1280)
-    browser.get(address)
+    visit(browser, address)
     bad = tmp_path / "broken.png"
     bad.write_bytes(b"this is not a picture")
     find(browser, "#restore")
@@ -400,7 +413,7 @@ def test_a_bad_upload_is_told_so(browser, address, tmp_path):
 def test_nothing_serious_or_moderate_stands_in_anyones_way(browser, address, theme, width):
     """On every tab, its folded parts open; on the first with a result, too."""
     set_width(browser, width)
-    browser.get(f"{address}?__theme={theme}")
+    visit(browser, f"{address}?__theme={theme}")
     click(browser, "#face-examples button")
     wait_for_text(browser, "#summary", "5 network calls from N = 250")
     browser.execute_script(AXE.read_text(encoding="utf-8"))
@@ -422,7 +435,7 @@ def test_nothing_serious_or_moderate_stands_in_anyones_way(browser, address, the
 def test_from_tab_to_tab_by_the_arrow_keys(browser, address):
     for width in (390, 768):
         set_width(browser, width)
-        browser.get(address)
+        visit(browser, address)
         find(browser, "#restore")
         tabs = browser.find_elements(By.CSS_SELECTOR, "[role=tablist]:not(.visually-hidden) [role=tab]")
         assert [tab.text for tab in tabs if tab.is_displayed()] == list(TABS)  # none in a hidden menu
@@ -432,3 +445,13 @@ def test_from_tab_to_tab_by_the_arrow_keys(browser, address):
         find(browser, "#curve")
         browser.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
         find(browser, "#restore")
+
+
+def test_the_tab_stands_in_the_address(browser, address):
+    open_page(browser, address, "The paper")
+    WebDriverWait(browser, PATIENCE).until(lambda b: "tab=paper" in b.current_url)
+    visit(browser, browser.current_url)
+    wait_for_text(browser, "#table", "Table I:")
+    visit(browser, f"{address}?tab=nonesuch")
+    find(browser, "#restore")
+    assert severe(browser) == []
