@@ -123,6 +123,8 @@ def _shown(path: Path, folder: Path) -> Iterator[str]:
     if path.name in _REPORTS:
         yield f"### {path.parent.name}"
         yield _REPORTS[path.name](json.loads(path.read_text(encoding="utf-8")))
+        if path.with_suffix(".png").exists():
+            yield f"![{path.stem}]({Path(link).with_suffix('.png').as_posix()})"
     elif path.suffix == ".csv":
         table = pd.read_csv(path)
         yield markdown_grid(

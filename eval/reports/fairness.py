@@ -29,7 +29,8 @@ KID = "KID identity"
 """From a group's results to its own untouched faces: whether they look like faces of these people at all."""
 IND_RMSE = "IndRMSE"
 """Root mean square difference to f(y) in levels of 255: an error measure that needs no truth (of PMRF, Ohayon et al.,
-ICLR 2025), since f(y) is near the mean of all faces that fit the photo."""
+ICLR 2025), since f(y) is near the mean of all faces that fit the photo. Here a mean over pictures of each one's root;
+PMRF takes the root over all."""
 SMALLEST = 18
 """Pictures of a group; those of smaller ones are put together as `OTHERS`."""
 OTHERS, UNKNOWN = "others", "unknown"
