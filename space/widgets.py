@@ -229,8 +229,9 @@ def status(elem_id: str, value: str = "") -> gr.HTML:
 
 
 def note(*sentences: str) -> str:
-    """Sentences for a `status`."""
-    return f"<p>{html.escape(' '.join(filter(None, sentences)))}</p>"
+    """Sentences for a `status`; empty where there are none."""
+    text = " ".join(filter(None, sentences))
+    return f"<p>{html.escape(text)}</p>" if text else ""
 
 
 def under_way(what: str, step: Step | None = None) -> str:
