@@ -119,7 +119,7 @@ def _outputs(profile: profiles.Profile, examples: Path) -> tuple[list[gr.compone
     with gr.Row(elem_classes="buttons"):
         download = widgets.download("download")
         again = gr.Button("Another answer", elem_id="another", size="md", min_width=140)
-        where = gr.Button("Where is it made up?", elem_id="where", size="md", min_width=140)
+        where = gr.Button("What is made up?", elem_id="where", size="md", min_width=140)
     files = widgets.files("files")
     with gr.Accordion("Why does it look different from the person?", open=False):
         enlarged = ", and what you see here is enlarged" if profile.size < shared.SHOWN else ""

@@ -229,8 +229,9 @@ def status(elem_id: str, value: str = "") -> gr.HTML:
 
 
 def note(*sentences: str) -> str:
-    """Sentences for a `status`."""
-    return f"<p>{html.escape(' '.join(filter(None, sentences)))}</p>"
+    """Sentences for a `status`; empty where there are none."""
+    text = " ".join(filter(None, sentences))
+    return f"<p>{html.escape(text)}</p>" if text else ""
 
 
 def under_way(what: str, step: Step | None = None) -> str:
@@ -274,17 +275,20 @@ def on_press(
     compared = [one for one in inputs if not isinstance(one, gr.State | gr.ImageEditor)]
     began = _script("began", name, place, [inputs.index(one) for one in compared])
     how = dict(show_progress_on=outputs[0], js=began, **QUEUE)
+    compare = dict(js=_script("compare", name), api_name=f"{name}_compare", **PRIVATE)
+    told = [stale, *file]
     going = [run.click(function, inputs, outputs, api_name=name, api_description=what, **how)]
+    run.click(None, compared, told, **compare)  # while it runs nothing can be fetched
     for k, event in enumerate(also):
         private = dict(api_name=f"{name}_after_{k}", api_visibility="private")
         going.append(event.success(function, inputs, outputs, **private, **how))
-    told = [stale, *file]
+        event.success(None, compared, told, **compare)
     for one in going:
         one.success(None, compared, told, js=_script("made", name, place), api_name=f"{name}_made", **PRIVATE)
         ended = _no_bar("Nothing was made.", len([bar, *file]))
         one.failure(ended, bar, [bar, *file], api_name=f"{name}_failed", **PRIVATE)
     changed = [one.change for one in compared if hasattr(one, "change")]
-    gr.on(changed, None, compared, told, js=_script("compare", name), api_name=f"{name}_compare", **PRIVATE)
+    gr.on(changed, None, compared, told, **compare)
     for canvas in (one for one in inputs if isinstance(one, gr.ImageEditor)):
         canvas.change(None, compared, told, js=_script("changed", name), api_name=f"{name}_painted", **PRIVATE)
     unfinished = _no_bar("Cancelled; what is shown is unfinished.", len([bar, *file]))

@@ -70,7 +70,9 @@ def tab(profile: profiles.Profile) -> None:
     what = "Degrade a clean face by Eq. 17, restore it, and score the input, the estimate and the answer."
     outputs = [gallery, scores, status]
     widgets.on_press(pressed, worse_restorer(profile.name), [*given, start], outputs, "restore_worse", what)
-    astronaut.click(lambda: _astronaut(profile.size), None, face, api_name="astronaut", **shared.QUEUE)
+    about = "The face of scikit-image's astronaut (NASA, public domain)."
+    taken = dict(api_name="astronaut", api_description=about)
+    astronaut.click(lambda: _astronaut(profile.size), None, face, **taken, **shared.QUEUE)
     another = "() => Math.floor(Math.random() * 2 ** 31)"  # each time; over the API a seed draws its face
     invent.click(inventor(profile.name), seed, face, js=another, api_name="invent", **shared.QUEUE)
 

@@ -268,9 +268,12 @@ def test_the_main_path_by_keyboard_alone(browser, address):
     tab_to("#face-examples button")
     webdriver.ActionChains(browser).send_keys(Keys.ENTER).perform()
     wait_for_text(browser, "#summary", "seed 0")
+    wait_for_the_download(browser, "#download", True)
     tab_to("#restore")
+    browser.execute_script("document.querySelector('#summary p').textContent = ''")  # the same will stand there again
     webdriver.ActionChains(browser).send_keys(Keys.ENTER).perform()
     wait_for_text(browser, "#summary", "5 network calls from N = 250")
+    wait_for_the_download(browser, "#download", True)
     tab_to("#result [data-testid=slider]")
     before = handle(browser, "#result").location["x"]
     webdriver.ActionChains(browser).send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT).perform()
@@ -336,7 +339,7 @@ def test_several_answers_and_the_certainty_map(browser, address, tmp_path):
     wait_for_the_download(browser, "#answers-download", True)
     assert is_in_sight(browser, "#map")
     first = find(browser, "#map img").get_attribute("src")
-    click(browser, "#answers .thumbnail-item:nth-of-type(3)")
+    browser.find_elements(By.CSS_SELECTOR, "#answers .thumbnail-item")[2].click()
     WebDriverWait(browser, PATIENCE).until(lambda b: find(b, "#map img").get_attribute("src") != first)
     assert_fits_and_is_described(browser, tmp_path, "answers")
 
