@@ -425,7 +425,7 @@ def test_the_page_says_it_too(tmp_path, astronaut_face):
     dark = grey_in(astronaut_face, (0, 0, 0), (40, 38, 30))
     dark.save(tmp_path / "face.png", dpi=(150, 150))
     *_, last = tab.restorer("tiny")(str(tmp_path / "face.png"), True, 400, "dpm++", 5, 250, 0.5, "swinir", 3)
-    (_, shown), seen, _, summary, file = last
+    (_, shown), seen, _, summary, file, _ = last
     assert "The picture is dark" in summary and "one tone" in summary
     assert read(file).mean() == pytest.approx(np.asarray(dark).mean(), abs=3)
     assert np.asarray(seen).mean() > 3 * np.asarray(shown).mean()  # what the networks saw is stretched

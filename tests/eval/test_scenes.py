@@ -1,9 +1,12 @@
 """Group scenes: every face is where it should be, and the committed examples are complete."""
 
+import shutil
+
 import pytest
 import torch
 
 from difface import faces, images, profiles
+from eval.gallery import landing
 from eval.scenes import SCENES, compose
 
 
@@ -30,5 +33,18 @@ def test_a_detector_finds_the_faces_of_the_examples(onnx) -> None:
         assert len(faces.find_faces(photo)) == count
 
 
-def test_there_are_twelve_examples() -> None:
-    assert len(list((profiles.ASSETS / "examples").rglob("*.png"))) == 12
+def test_there_are_twelve_examples_their_clean_faces_and_a_finished_one() -> None:
+    folder = profiles.ASSETS / "examples"
+    counts = {name: len(list((folder / name).glob("*.png"))) for name in (".", "photos", "clean", "restored")}
+    assert counts == {".": 8, "photos": 4, "clean": 8, "restored": 1}
+    for face in folder.glob("*.png"):
+        assert (folder / "clean" / f"{face.stem.rpartition('_')[0]}.png").is_file()
+
+
+def test_the_finished_example_is_what_the_models_make_of_it_today(tmp_path) -> None:
+    shutil.copytree(profiles.ASSETS / "examples", tmp_path / "examples")
+    [kept] = (profiles.ASSETS / "examples" / "restored").glob("*.png")
+    made = landing(tmp_path / "examples", "small")
+    assert made.name == kept.name
+    one, other = (images.to_tensors(images.read(path))[0] for path in (kept, made))
+    assert (one - other).abs().mean() < 2 / 255
