@@ -373,7 +373,7 @@ def test_bad_options_end_in_one_line(tmp_path, faces, capsys) -> None:
         (["table", "III", "--methods", "telepathy"], "the method 'telepathy' is unknown; all, free, fast, none"),
         (["table", "III", "--methods", "pulse="], "--methods must be NAME=DIR"),
         (["table", "III", "--data", str(faces), "--steps", "7"], "divide"),
-        (["table", "III", "--metrics", "beauty"], "the metric 'beauty' is unknown; PSNR, SSIM"),
+        (["table", "III", "--metrics", "beauty"], "the metric 'beauty' is unknown; PSNR, PSNR (colours matched), SSIM"),
     ):
         assert main([*arguments, "-o", str(tmp_path / "out")]) == 2
         error = capsys.readouterr().err
