@@ -287,6 +287,7 @@ def on_press(
         one.success(None, compared, told, js=_script("made", name, place), api_name=f"{name}_made", **PRIVATE)
         ended = _no_bar("Nothing was made.", len([bar, *file]))
         one.failure(ended, bar, [bar, *file], api_name=f"{name}_failed", **PRIVATE)
+        one.failure(None, compared, told, js=_script("changed", name), api_name=f"{name}_refused", **PRIVATE)
     changed = [one.change for one in compared if hasattr(one, "change")]
     gr.on(changed, None, compared, told, **compare)
     for canvas in (one for one in inputs if isinstance(one, gr.ImageEditor)):

@@ -405,7 +405,7 @@ def test_a_bad_upload_is_told_so(browser, address, tmp_path):
     click(browser, "#restore")
     wait_for_text(browser, "[data-testid=toast-body], .toast-body", "broken.png is not a picture")
     assert "embedded models (small)" in find(browser, "#summary").text  # still there, greyed
-    assert is_greyed(browser, "#result")
+    WebDriverWait(browser, PATIENCE).until(lambda b: is_greyed(b, "#result"))
     screenshot(browser, tmp_path / "refused.png")
     assert severe(browser) == []
 

@@ -171,6 +171,8 @@ def bad_field(visitor: Visitor, component: str):
     """Values for one field of that kind."""
     if component in BAD:
         return BAD[component]
+    if component == "File":
+        return st.lists(NO_FILES, min_size=1, max_size=2) | st.sampled_from([None, [], 5, "x", {}, [None]])
     pictures = bad_pictures().map(lambda content: visitor.upload(content, "bad.png"))
     if component == "Image":
         return pictures | NO_FILES
