@@ -5,6 +5,7 @@ the pictures. A folder of pictures has config.json with all that they depend on.
 """
 
 import json
+import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -224,9 +225,14 @@ class Again:
         again = self._scored(row, metric, items)
         for name in names:
             then, now = float(stored[name] or "nan"), again[name]
-            drift = 0.0 if then != then and now != now else abs(then - now)
             which = "all pictures" if name == WHOLE_SET else f"picture {name}"
-            yield Check(f"{row.name}, {metric} of {which}", f"{then:.6g}", f"{now:.6g}", drift, _allowed(metric, then))
+            yield Check(
+                f"{row.name}, {metric} of {which}",
+                f"{then:.6g}",
+                f"{now:.6g}",
+                _apart(then, now),
+                _allowed(metric, then),
+            )
 
     def cell(self, row: Row, column: str) -> Check:
         """The number in the table, from the stored scores."""
@@ -235,7 +241,7 @@ class Again:
         scores = pd.read_csv(row.results / row.told["scores"][column], index_col="name")["value"]
         whole = scores.get(WHOLE_SET)
         now = float(METRICS[column]().mean(list(scores)) if whole is None else whole)
-        return Check(f"{row.name}, {column}", f"{then:.6g}", f"{now:.6g}", abs(then - now), 1e-6 * max(1, abs(then)))
+        return Check(f"{row.name}, {column}", f"{then:.6g}", f"{now:.6g}", _apart(then, now), 1e-6 * max(1, abs(then)))
 
     def lacks(self, row: Row, metric: str) -> str | None:
         """Why a metric of a row cannot be measured again here, in a line; None: it can."""
@@ -325,6 +331,11 @@ def verify(results: Path, sample: int, seed: int, reference: Path | None) -> Ite
             for metric in of_row.told["scores"]:
                 lacking = scratch.lacks(of_row, metric)
                 yield from [f"not checked: {lacking}"] if lacking else scratch.scores(of_row, metric, names)
+
+
+def _apart(a: float, b: float) -> float:
+    """Of two numbers, either of which may be NaN or infinite (PSNR of a picture that is its truth)."""
+    return 0.0 if a == b or (math.isnan(a) and math.isnan(b)) else abs(a - b)
 
 
 def _allowed(metric: str, value: float) -> float:

@@ -45,7 +45,8 @@ def markdown(name: str) -> str:
     if name == PAPER:
         return ""
     told = protocol(name)
-    parts = [f"**Printed by the protocol of {told['title']}** ({told['source']}). {told['differs'].strip()}"]
+    said = "Printed by" if told["tables"] else "Measured by"
+    parts = [f"**{said} the protocol of {told['title']}** ({told['source']}). {told['differs'].strip()}"]
     for data, table in told["tables"].items():
         body = [[method, *("-" if v is None else f"{v:g}" for v in values)] for method, values in table["rows"].items()]
         parts += [f"{data}:", markdown_grid([["", *table["columns"]], *body])]

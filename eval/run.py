@@ -252,19 +252,17 @@ class Runner:
         if self.state.is_main_process:
             packages = {name: version(name) for name in PACKAGES}
             _write_json(folder / "config.json", self._config(dataset, setting) | {"packages": packages})
+        beside = {item.name: [one.name for one in batch] for batch in due for item in batch}
         for item, picture in self._answers(due, setting):
-            text = self._text(dataset, setting, item)
+            text = self._text(dataset, setting, item, beside[item.name])
             images.write(images.to_pil(picture), folder / f"{item.name}.png", text)
 
-    def _text(self, dataset: Dataset, setting: Made, item: Item) -> dict[str, str]:
-        """What a picture says of itself: how to make it again."""
+    def _text(self, dataset: Dataset, setting: Made, item: Item, batch: list[str]) -> dict[str, str]:
+        """What a picture says of itself: how to make it again, with the pictures of which batch."""
         if setting == Setting():
             return {}
-        (batch,) = [batch for batch in self._batches(dataset.items) if item in batch]
-        told = self._config(dataset, setting) | {
-            "seed": name_seed(item.name) + setting.seed,
-            "batch": [one.name for one in batch],
-        }
+        seed = name_seed(item.name) + setting.seed
+        told = self._config(dataset, setting) | {"seed": seed, "batch": batch}
         return {"Comment": RESTORED, "difface": json.dumps(told)}
 
     def _answers(self, batches: list[Sequence[Item]], setting: Made) -> Iterator[tuple[Item, torch.Tensor]]:

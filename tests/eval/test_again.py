@@ -83,6 +83,20 @@ def test_a_touched_score_or_cell_is_noticed(results, capsys):
     assert [str(check).split(":")[0] for check in checks].count("DIFFERS") == 5
 
 
+def test_a_picture_that_is_its_truth_is_the_same_again(results):
+    """Its PSNR is infinite, and infinity less infinity is no number."""
+    (row,) = [row for row in rows(results) if row.label == "DifFace"]
+    truth = next((results / "data").glob("*/hq/astronaut.png"))
+    shutil.copy(truth, row.pictures / "astronaut.png")
+    file = row.results / row.told["scores"]["PSNR"]
+    table = pd.read_csv(file)
+    table.loc[table["name"] == "astronaut", "value"] = np.inf
+    table.to_csv(file, index=False)
+    with Again() as scratch:
+        (check,) = scratch.scores(row, "PSNR", ["astronaut"])
+        assert check.holds and check.again == "inf"
+
+
 def test_another_seed_is_noticed(results, capsys):
     file = ours(results)[0] / "config.json"
     config = json.loads(file.read_text())
