@@ -1,6 +1,7 @@
 """Which type "auto" is on which machine, what it costs, and that `--exact` leaves it out."""
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -13,8 +14,13 @@ from difface.precision import choose
 
 @pytest.fixture
 def units(monkeypatch):
-    """Give the CPU these units."""
-    return lambda *names: monkeypatch.setattr(precision, "_matrix_units", lambda: list(names))
+    """Give the CPU these units, and convolutions in bfloat16 that are so many times faster."""
+
+    def give(*names: str, speedup: float = 3.0) -> None:
+        monkeypatch.setattr(precision, "_matrix_units", lambda: list(names))
+        monkeypatch.setattr(precision, "speedup", lambda: speedup)
+
+    return give
 
 
 def test_a_cpu_with_units_for_bfloat16_uses_them(units):
@@ -24,6 +30,26 @@ def test_a_cpu_with_units_for_bfloat16_uses_them(units):
     assert choose("auto", "cpu").name == "float32" and "AMX" in choose("auto", "cpu").reason
     units("AMX")
     assert choose("float32", "cpu").name == "float32"
+
+
+def test_units_that_are_no_faster_are_left_alone(units):
+    units("AVX512-BF16", speedup=0.6)
+    assert choose("auto", "cpu").name == "float32" and "no faster" in choose("auto", "cpu").reason
+    units("AMX", "AVX512-BF16", speedup=0.6)
+    assert choose("auto", "cpu").name == "bfloat16", "AMX is not timed: it is always faster"
+
+
+@pytest.mark.parametrize("slow", [torch.float32, torch.bfloat16])
+def test_the_speedup_is_that_of_convolutions(monkeypatch, slow):
+    real = precision.functional.conv2d
+
+    def slowed(x, weight, padding):
+        time.sleep(0.02 if x.dtype == slow else 0)
+        return real(x, weight, padding=padding)
+
+    monkeypatch.setattr(precision.functional, "conv2d", slowed)
+    found = precision.speedup.__wrapped__()
+    assert found > 1 if slow == torch.float32 else found < 1
 
 
 @pytest.mark.parametrize("amx", [False, True])
