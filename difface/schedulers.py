@@ -163,8 +163,8 @@ def log_snr_grid(alphas_cumprod: np.ndarray, begin_index: int, calls: int) -> li
 
     Args:
         alphas_cumprod: abar_t, (T,).
-        begin_index: N in 1..T.
-        calls: network calls, 2..N - 2.
+        begin_index: N in 4..T.
+        calls: network calls, 1..N - 2; a single one is at N - 1.
 
     Raises:
         ValueError: more or fewer calls than that.
@@ -178,11 +178,13 @@ def log_snr_grid(alphas_cumprod: np.ndarray, begin_index: int, calls: int) -> li
         raise ValueError(
             f"N = {begin_index} leaves no room for two network calls; N from 4 is accepted: use a larger N."
         )
-    if not 2 <= calls <= begin_index - 2:
+    if not 1 <= calls <= begin_index - 2:
         raise ValueError(
-            f"{calls} network calls do not fit between t = 2 and N = {begin_index}; 2 to {begin_index - 2} do with "
+            f"{calls} network calls do not fit between t = 2 and N = {begin_index}; 1 to {begin_index - 2} do with "
             "`num_inference_steps`: choose one of these, or a larger N."
         )
+    if calls == 1:
+        return [begin_index - 1]
     log_snr = np.log(alphas_cumprod / (1 - alphas_cumprod))
     wanted = np.linspace(log_snr[2], log_snr[begin_index - 1], calls)
     grid = np.interp(-wanted, -log_snr, np.arange(len(log_snr))).round().astype(int)

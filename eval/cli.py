@@ -322,6 +322,35 @@ def agreement(
 
 
 @app.command()
+def bench(
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for table and plot.")],
+    profile: cli.ProfileName = "tiny",
+    test: Annotated[
+        Path | None, typer.Option(help="Folder of aligned test faces of its size: measure quality, too.")
+    ] = None,
+    train: Annotated[Path | None, typer.Option(help="Folder of its training faces, with --test.")] = None,
+    work: Work = Path("runs/measured"),
+    limit: Limit = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Rounds of the timing.")] = 3,
+    batch: Annotated[list[int], typer.Option(min=1, help="Faces at once, beside one; repeatable.")] = [4, 16],  # noqa: B006
+    methods: Annotated[list[str], typer.Option(help="Other methods that run here; repeatable.")] = [],  # noqa: B006
+    device: cli.Device = "auto",
+) -> None:
+    """Time the official path and every faster one in turn, and measure what their answers are worth."""
+    from difface import profiles
+    from eval.reports import speed
+    from eval.reports.study import Study
+
+    if (test is None) != (train is None):
+        raise ValueError("quality takes --test and --train; got one of them: give both or none.")
+    study = Study(test, train, work, profile, limit) if test and train else None
+    place = speed.Place(profile, str(profiles.resolve_device(device)))
+    rivals = [name for given in methods for name in given.split(",")]
+    for path in speed.bench(place, output, study, repeats, batch, rivals):
+        typer.echo(path)
+
+
+@app.command()
 def status(
     results: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of measured tables; the committed ones by default.")

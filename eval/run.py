@@ -209,7 +209,7 @@ class Runner:
         """
         if isinstance(setting, Setting):
             setting = replace(setting, official_start=False)
-        name = _device_name(self.device)
+        name = device_name(self.device)
         machine = broadcast_object_list([f"{self._device_type}-{name}-{torch.get_num_threads()}-{self.dtype}"])[0]
         path = self.root / "runtime" / f"{setting.name}-{_short(setting.record())}-{_slug(machine)}.json"
         self.state.wait_for_everyone()
@@ -217,7 +217,7 @@ class Runner:
             restore, item = setting.method(self.device, self.dtype), dataset.items[0]
             lq = read(item.lq)[None]
             found = measure(lambda: restore(lq, [generator_of(item.name)], [item.degradation]), self.device, repeats=3)
-            place = {"device": _device_name(self.device), "threads": torch.get_num_threads(), "dtype": self.dtype}
+            place = {"device": device_name(self.device), "threads": torch.get_num_threads(), "dtype": self.dtype}
             _write_json(path, {"median": found.median, "values": list(found.values)} | place)
         self.state.wait_for_everyone()
         return json.loads(path.read_text())["median"]
@@ -504,10 +504,10 @@ def _write_json(path: Path, content: dict) -> None:
         temporary.write_text(json.dumps(content, indent=1))
 
 
-def _device_name(device: str) -> str:
+def device_name(device: str) -> str:
     """The model of what computes."""
     if torch.device(device).type == "cuda":
-        return torch.cuda.get_device_name(device)
+        return torch.cuda.getdevice_name(device)
     return _cpu_name() if torch.device(device).type == "cpu" else platform.machine()
 
 

@@ -44,15 +44,15 @@ def measure(call: Callable[[], object], device: torch.device | str, warm_up: int
         call()
     values = []
     for _ in range(repeats):
-        _synchronise(device)
+        synchronise(device)
         start = perf_counter()
         call()
-        _synchronise(device)
+        synchronise(device)
         values.append(perf_counter() - start)
     return RunTime(median(values), tuple(values))
 
 
-def _synchronise(device: torch.device | str) -> None:
-    """Wait until the device has done all that it was asked."""
+def synchronise(device: torch.device | str) -> None:
+    """Wait until a device has done all that it was asked."""
     if torch.device(device).type != "cpu":
         torch.accelerator.synchronize(device)
