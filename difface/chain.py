@@ -6,10 +6,17 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, SchedulerMixin, UniPCMultistepScheduler
+from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, SchedulerMixin, UniPCMultistepScheduler
 
 from difface.constraints import Constraint
-from difface.schedulers import FAST_CALLS, NUM_TRAIN_TIMESTEPS, check_divides, check_scheduler, log_snr_grid
+from difface.schedulers import (
+    FAST_CALLS,
+    NUM_TRAIN_TIMESTEPS,
+    check_divides,
+    check_scheduler,
+    log_snr_grid,
+    quadratic_grid,
+)
 
 DEFAULT_ETA = 0.5
 DEFAULT_STEPS = 250
@@ -70,7 +77,8 @@ def chain(
     """What a call with these settings would do; it takes no network and changes nothing.
 
     DDIM: the grid of `num_inference_steps` steps over the whole training chain, cut to t < N. Others:
-    `num_inference_steps` points uniform in log-SNR from t = N - 1 down to 2, from the last straight to x0_hat.
+    `num_inference_steps` points from t = N - 1 down, from the last straight to x0_hat: those of DDPM are quadratic,
+    those of the solvers uniform in log-SNR.
 
     Args:
         scheduler: see `check_scheduler`.
@@ -86,8 +94,8 @@ def chain(
         >>> paper = chain(build_scheduler("ddim"), 400, 250)
         >>> len(paper.timesteps), paper.timesteps[:2], paper.timesteps[-1], paper.noise_timestep
         (100, [396, 392], 0, 396)
-        >>> chain(build_scheduler("dpm++"), 400, 5).timesteps
-        [399, 178, 56, 14, 2]
+        >>> chain(build_scheduler("ddpm"), 400, 5).timesteps
+        [399, 255, 143, 63, 15]
     """
     check_scheduler(scheduler)
     check_begin_index(begin_index)
@@ -105,7 +113,7 @@ def chain(
         num_inference_steps = DEFAULT_STEPS if is_ddim else FAST_CALLS
     if isinstance(num_inference_steps, bool) or not isinstance(num_inference_steps, int | np.integer):
         raise ValueError(f"`num_inference_steps` must be a whole number; got {num_inference_steps!r}.")
-    spaced = _spaced_ddim if is_ddim else _spaced_solver
+    spaced = _spaced_ddim if is_ddim else _spaced_ddpm if isinstance(scheduler, DDPMScheduler) else _spaced_solver
     own = spaced(deepcopy(scheduler), begin_index, num_inference_steps)
     return Chain(own, begin_index, num_inference_steps, eta if is_ddim else None, official_start)
 
@@ -141,6 +149,11 @@ def _spaced_ddim(scheduler: DDIMScheduler, begin_index: int, steps: int) -> DDIM
             f"N = {begin_index} leaves {len(scheduler.timesteps)} network call(s) of {steps} steps; at least two are "
             f"needed: use N > {NUM_TRAIN_TIMESTEPS // steps} or more steps."
         )
+    return scheduler
+
+
+def _spaced_ddpm(scheduler: DDPMScheduler, begin_index: int, calls: int) -> DDPMScheduler:
+    scheduler.set_timesteps(timesteps=quadratic_grid(begin_index, calls))
     return scheduler
 
 

@@ -246,11 +246,11 @@ def _checked(seed: int, count: int = 1) -> int:
 
 
 Estimator = Annotated[str | None, typer.Option(help="An estimator of the profile, e.g. swinir or srcnn.")]
-Scheduler = Annotated[str | None, typer.Option(help="ddim, dpm++, dpm++sde or unipc.")]
+Scheduler = Annotated[str | None, typer.Option(help="ddim, ddpm, dpm++, dpm++sde or unipc.")]
 Start = Annotated[int | None, typer.Option(help="N, 1..1000; the profile's by default.")]
 Steps = Annotated[int | None, typer.Option(help="Inference steps; 250 with ddim, 5 with the others.")]
 Eta = Annotated[float, typer.Option(help="0 (DDIM) to 1 (DDPM).")]
-Fast = Annotated[bool, typer.Option("--fast", help="DPM-Solver++ with five calls.")]
+Fast = Annotated[bool, typer.Option("--fast", help="DDPM with five calls.")]
 Exact = Annotated[bool, typer.Option("--exact", help="DDIM in float32, bit for bit as before there was bfloat16.")]
 Samples = Annotated[int, typer.Option(min=1, max=MOST, help="Answers per picture.")]
 Results = Annotated[Path | None, typer.Option("-o", "--output", metavar="DIR", help="Folder for the results.")]
@@ -450,7 +450,9 @@ class _Sampling:
     @property
     def sampler(self) -> str:
         """The scheduler's name."""
-        return "dpm++" if self.fast else self.scheduler or "ddim"
+        from difface.schedulers import FAST
+
+        return FAST if self.fast else self.scheduler or "ddim"
 
     def given(self) -> dict[str, bool]:
         """Option -> whether it is given; --steps is for every method."""
@@ -812,7 +814,7 @@ def sample(
     profile: ProfileName = "small",
     steps: Annotated[int | None, typer.Option(help="Inference steps; 250 with ddim, 5 with the others.")] = None,
     eta: Annotated[float, typer.Option(help="0 (DDIM) to 1 (DDPM).")] = 1.0,
-    scheduler: Annotated[str, typer.Option(help="ddim, dpm++, dpm++sde or unipc.")] = "ddim",
+    scheduler: Annotated[str, typer.Option(help="ddim, ddpm, dpm++, dpm++sde or unipc.")] = "ddim",
     seed: Seed = 0,
     device: Device = "auto",
     dtype: Dtype = "auto",

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import DDIMScheduler, DiffusionPipeline, DPMSolverMultistepScheduler
+from diffusers import DDIMScheduler, DDPMScheduler, DiffusionPipeline, DPMSolverMultistepScheduler
 from diffusers.utils import BaseOutput
 from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image
@@ -57,7 +57,7 @@ class DifFacePipeline(DiffusionPipeline):
 
     Args:
         unet: predicts eps from (x_t, t); of six output channels the last three (variance) are dropped.
-        scheduler: stock `DDIMScheduler`, or DPM-Solver++ or UniPC (see `difface.schedulers`).
+        scheduler: stock `DDIMScheduler`, or DDPM, DPM-Solver++ or UniPC (see `difface.schedulers`).
         estimator: f(y), [0, 1] to [0, 1]. None is enough to `sample` from the prior.
         begin_index: N, see `set_begin_index`.
     """
@@ -259,9 +259,8 @@ class DifFacePipeline(DiffusionPipeline):
                 eps = self.unet(model_input, timestep).sample[:, : sample.shape[1]].float()
                 step_arguments = self._step_arguments(steps, generators, None if step_noise is None else step_noise[i])
                 step = scheduler.step(eps, timestep, sample, **step_arguments)
-                x0_hat = (
-                    step.pred_original_sample if isinstance(scheduler, DDIMScheduler) else scheduler.model_outputs[-1]
-                )
+                tells = isinstance(scheduler, DDIMScheduler | DDPMScheduler)
+                x0_hat = step.pred_original_sample if tells else scheduler.model_outputs[-1]
                 sample = step.prev_sample
                 if project is not None:
                     # DDIM is linear in x0_hat: x_s moves by sqrt(abar_s) (x0' - x0_hat), eps stays (Eq. 6, 15-16).
@@ -276,8 +275,8 @@ class DifFacePipeline(DiffusionPipeline):
         return sample, calls
 
     def _step_arguments(self, steps: Chain, generators: list, noise: torch.Tensor | None) -> dict:
-        if isinstance(steps.scheduler, DPMSolverMultistepScheduler):
-            return dict(generator=generators)  # its SDE form draws, the other does not
+        if isinstance(steps.scheduler, DPMSolverMultistepScheduler | DDPMScheduler):
+            return dict(generator=generators)  # of the solver only the SDE form draws
         if not isinstance(steps.scheduler, DDIMScheduler):
             return {}
         drawn = dict(generator=generators) if noise is None else dict(variance_noise=noise.to(self._execution_device))

@@ -14,8 +14,8 @@ from diffusers import (
 
 NUM_TRAIN_TIMESTEPS = 1000
 """T of every prior here; beta is linear from 1e-4 to 0.02."""
-FAST_CALLS = 5
-"""Network calls of the fast path, DPM-Solver++(2M)."""
+FAST, FAST_CALLS = "ddpm", 5
+"""Scheduler and network calls of the fast path."""
 
 _NOISE = dict(num_train_timesteps=NUM_TRAIN_TIMESTEPS, beta_start=1e-4, beta_end=0.02, beta_schedule="linear")
 # With `sample_max_value` 1 diffusers' dynamic thresholding is plain clipping of x0_hat to [-1, 1], as DDIM does it.
@@ -25,11 +25,13 @@ SCHEDULERS = {
     "ddim": lambda: DDIMScheduler(
         **_NOISE, clip_sample=True, set_alpha_to_one=True, steps_offset=0, timestep_spacing="leading"
     ),
+    "ddpm": lambda: DDPMScheduler(**_NOISE, clip_sample=True, variance_type="fixed_small"),
     "dpm++": lambda: DPMSolverMultistepScheduler(**_SOLVER, algorithm_type="dpmsolver++"),
     "dpm++sde": lambda: DPMSolverMultistepScheduler(**_SOLVER, algorithm_type="sde-dpmsolver++"),
     "unipc": lambda: UniPCMultistepScheduler(**_SOLVER, use_exponential_sigmas=True),
 }
-"""DDIM with the official settings, DPM-Solver++(2M), its SDE form, and UniPC."""
+"""DDIM with the official settings, DDPM (Eq. 7 with eta 1) on few timesteps, DPM-Solver++(2M), its SDE form, and
+UniPC."""
 
 
 def build_scheduler(name: str) -> SchedulerMixin:
@@ -69,6 +71,12 @@ _NEEDED: dict[type[SchedulerMixin], _Accepted] = {
         "use_lu_lambdas": [False],
         "final_sigmas_type": ["zero"],
     },
+    DDPMScheduler: {
+        "clip_sample": [True],
+        "clip_sample_range": [1],
+        "thresholding": [False],
+        "variance_type": ["fixed_small"],
+    },
     UniPCMultistepScheduler: _CLIPPED | _EVEN | {"predict_x0": [True]},
 }
 """Scheduler -> what its config may say, so that x0_hat is clipped to [-1, 1] and is what the last step arrives at."""
@@ -82,10 +90,11 @@ def check_scheduler(scheduler: SchedulerMixin) -> None:
 
     Example:
         >>> check_scheduler(build_scheduler("unipc"))
-        >>> check_scheduler(DDPMScheduler())
+        >>> from diffusers import EulerDiscreteScheduler
+        >>> check_scheduler(EulerDiscreteScheduler())
         Traceback (most recent call last):
             ...
-        ValueError: the scheduler, DDPMScheduler, is not a sampler of this method; ...
+        ValueError: the scheduler, EulerDiscreteScheduler, is not a sampler of this method; ...
     """
     kind = next((kind for kind in _NEEDED if isinstance(scheduler, kind)), None)
     if kind is None:
@@ -174,6 +183,37 @@ def log_snr_grid(alphas_cumprod: np.ndarray, begin_index: int, calls: int) -> li
         >>> log_snr_grid(abar, 400, 5)
         [399, 178, 56, 14, 2]
     """
+    _check_room(begin_index, calls)
+    if calls == 1:
+        return [begin_index - 1]
+    log_snr = np.log(alphas_cumprod / (1 - alphas_cumprod))
+    wanted = np.linspace(log_snr[2], log_snr[begin_index - 1], calls)
+    return _different(np.interp(-wanted, -log_snr, np.arange(len(log_snr))), begin_index)
+
+
+def quadratic_grid(begin_index: int, calls: int) -> list[int]:
+    """`calls` different timesteps N (k / K)^2 - 1, k = K, ..., 1, as near as whole numbers allow (Song et al., ICLR
+    2021, appendix D.2).
+
+    It is where few steps go wrong least: the best grids that dynamic programming finds on embedded profiles, by the
+    distance of each step from the end of a long chain's, are within a few timesteps of it.
+
+    Args:
+        begin_index: N in 4..T.
+        calls: K, network calls, 1..N - 2.
+
+    Raises:
+        ValueError: more or fewer calls than that.
+
+    Example:
+        >>> quadratic_grid(400, 5), quadratic_grid(250, 3)
+        ([399, 255, 143, 63, 15], [249, 110, 27])
+    """
+    _check_room(begin_index, calls)
+    return _different(begin_index * (np.arange(1, calls + 1) / calls) ** 2 - 1, begin_index)
+
+
+def _check_room(begin_index: int, calls: int) -> None:
     if begin_index < 4:
         raise ValueError(
             f"N = {begin_index} leaves no room for two network calls; N from 4 is accepted: use a larger N."
@@ -183,15 +223,16 @@ def log_snr_grid(alphas_cumprod: np.ndarray, begin_index: int, calls: int) -> li
             f"{calls} network calls do not fit between t = 2 and N = {begin_index}; 1 to {begin_index - 2} do with "
             "`num_inference_steps`: choose one of these, or a larger N."
         )
-    if calls == 1:
-        return [begin_index - 1]
-    log_snr = np.log(alphas_cumprod / (1 - alphas_cumprod))
-    wanted = np.linspace(log_snr[2], log_snr[begin_index - 1], calls)
-    grid = np.interp(-wanted, -log_snr, np.arange(len(log_snr))).round().astype(int)
-    for i in range(1, calls):  # where rounding met the same timestep twice, move up, then back below N
+
+
+def _different(timesteps: np.ndarray, begin_index: int) -> list[int]:
+    """Rising timesteps as whole numbers, falling, from N - 1: where rounding meets one twice, it moves up, then back
+    below N."""
+    grid = timesteps.round().astype(int).clip(0)
+    for i in range(1, len(grid)):
         grid[i] = max(grid[i], grid[i - 1] + 1)
     grid[-1] = begin_index - 1
-    for i in range(calls - 2, -1, -1):
+    for i in range(len(grid) - 2, -1, -1):
         grid[i] = min(grid[i], grid[i + 1] - 1)
     return grid[::-1].tolist()
 

@@ -13,12 +13,13 @@ from difface import images, metadata, profiles
 from difface.chain import DEFAULT_ETA, DEFAULT_STEPS, chain
 from difface.pipeline import DifFaceOutput, DifFacePipeline
 from difface.precision import choose
-from difface.schedulers import FAST_CALLS
+from difface.schedulers import FAST, FAST_CALLS
 from difface.tone import tone_of
 from space import batch, downloads, judged, running, shared, widgets
 
 SCHEDULERS = [
-    ("DPM-Solver++, the fast one", "dpm++"),
+    ("DDPM on few steps, the fast one", "ddpm"),
+    ("DPM-Solver++", "dpm++"),
     ("DPM-Solver++ SDE", "dpm++sde"),
     ("UniPC", "unipc"),
     ("DDIM, the paper's", "ddim"),
@@ -80,10 +81,10 @@ def _advanced(profile: profiles.Profile, aligned: gr.Checkbox) -> list[gr.compon
     with gr.Accordion("Advanced", open=False):
         aligned.render()
         start = widgets.start(profile.begin_index)
-        scheduler = gr.Dropdown(SCHEDULERS, value="dpm++", label="Sampler")
+        scheduler = gr.Dropdown(SCHEDULERS, value=FAST, label="Sampler")
         with gr.Column() as of_solvers:
             calls = widgets.slider(
-                2, 50, FAST_CALLS, step=1, label="Network calls", info="Five are enough.", precision=0
+                1, 50, FAST_CALLS, step=1, label="Network calls", info="Five are enough.", precision=0
             )
         with gr.Column(visible=False) as of_ddim:
             steps = gr.Dropdown(

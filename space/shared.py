@@ -27,6 +27,7 @@ from difface import (
     routing,
     weights,
 )
+from difface.schedulers import FAST
 from difface.weights import WeightError
 
 try:
@@ -77,7 +78,7 @@ def _estimator(profile: str, estimator: str | None, device: str):
 def pipeline_for(
     profile: str,
     estimator: str | None = None,
-    scheduler: str = "dpm++",
+    scheduler: str = FAST,
     start: int | None = None,
     device: str = "auto",
 ) -> DifFacePipeline:

@@ -23,7 +23,7 @@ def test_restore_writes_one_picture_per_input_and_the_same_bytes_for_the_same_se
     restored = Image.open(tmp_path / "a" / "face.png")
     assert restored.size == (64, 64) and "AI-restored" in restored.text["Comment"]
     settings = json.loads(restored.text["difface"])
-    assert (settings["calls"], settings["estimator"], settings["sampler"]) == (5, "swinir", "dpm++")
+    assert (settings["calls"], settings["estimator"], settings["sampler"]) == (5, "swinir", "ddpm")
 
 
 def test_picture_k_uses_seed_plus_k_whatever_else_is_in_the_call(run, face, tmp_path, astronaut_face):
@@ -212,7 +212,7 @@ def test_a_batch_goes_on_past_bad_files(run, bad, tmp_path, astronaut_face):
         (["--steps", "7"], "5 and 8"),
         (["--steps", "1001"], "500 and 1000"),
         (["--start", "3"], "at least two"),
-        (["--scheduler", "euler"], "ddim, dpm++"),
+        (["--scheduler", "euler"], "ddim, ddpm, dpm++"),
         (["--estimator", "unet"], "swinir, srcnn"),
         (["--samples", "0"], "--samples"),
         (["--steps", "many"], "--steps"),

@@ -107,13 +107,35 @@ def test_samplers_solve_the_ode(small, name, steps, limit):
     assert (2 * result.images - 1 - expected.clamp(-1, 1)).abs().max() < limit
 
 
-@pytest.mark.parametrize("name", ["dpm++", "dpm++sde", "unipc"])
+@pytest.mark.parametrize("name", ["ddpm", "dpm++", "dpm++sde", "unipc"])
 def test_solvers_make_five_calls_and_refuse_what_needs_ddim(small, name):
     small.scheduler = build_scheduler(name)
     assert small(noise(1), generator=generators(0)).info["calls"] == 5
     for arguments in (dict(eta=0.3), dict(official_start=True), dict(constraint=Masked(torch.zeros(1, 1, 16, 16)))):
         with pytest.raises(ValueError, match="needs DDIM"):
             small(noise(1), **arguments)
+
+
+def test_ddpm_steps_against_the_formula(small):
+    """Three steps by hand: Eq. 6-7 with eta 1, eps taken from the clipped x0_hat, noise from the picture's generator."""
+    small.scheduler, states = build_scheduler("ddpm"), []
+    told = dict(callback_on_step_end_tensor_inputs=["sample", "pred_original_sample"])
+    told["callback_on_step_end"] = lambda pipe, i, t, tensors: states.append(tensors)
+    zeta = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    result = small(noise(1), 3, noise=zeta, generator=generators(5), output_type="pt", **told)
+    abar = torch.cat([build_scheduler("ddim").alphas_cumprod.double(), torch.ones(1).double()])  # abar[-1] = 1
+    x, draws, (last,) = result.estimates.double() * 2 - 1, generators(5)[0], result.info["timesteps"][:1]
+    x = abar[last].sqrt() * x + (1 - abar[last]).sqrt() * zeta
+    for state, t, s in zip(states, [399, 177, 43], [177, 43, -1], strict=True):
+        eps = small.unet(x.float(), t).sample[:, :3].double()
+        x_0 = ((x - (1 - abar[t]).sqrt() * eps) / abar[t].sqrt()).clamp(-1, 1)
+        eps = (x - abar[t].sqrt() * x_0) / (1 - abar[t]).sqrt()
+        sigma = ((1 - abar[s]) / (1 - abar[t]) * (1 - abar[t] / abar[s])).sqrt()
+        z = torch.randn(1, 3, 16, 16, generator=draws)
+        x = abar[s].sqrt() * x_0 + (1 - abar[s] - sigma**2).clamp(min=0).sqrt() * eps + sigma * z
+        assert (state["pred_original_sample"] - x_0).abs().max() < 1e-4
+        assert (state["sample"] - x).abs().max() < 1e-4
+    assert sigma == 0, "the last step goes straight to x0_hat"
 
 
 def test_ddim_step_against_the_formula(small):
@@ -232,7 +254,7 @@ def test_callback_can_change_the_sample_and_stop_the_call(small):
         small(noise(1), 20, callback_on_step_end=stop)
 
 
-@pytest.mark.parametrize("name", ["ddim", "dpm++"])
+@pytest.mark.parametrize("name", ["ddim", "ddpm", "dpm++"])
 def test_a_callback_can_interrupt_as_in_diffusers(small, name):
     small.scheduler = build_scheduler(name)
     seen, steps = [], 20 if name == "ddim" else 5
@@ -320,8 +342,8 @@ def test_x0_hat_is_clipped_by_every_sampler(small, name):
     assert max(seen) == 1
 
 
-@pytest.mark.parametrize(("name", "draws"), [("dpm++", False), ("unipc", False), ("dpm++sde", True)])
-def test_only_the_sde_form_draws_noise_at_every_step(small, name, draws):
+@pytest.mark.parametrize(("name", "draws"), [("dpm++", False), ("unipc", False), ("dpm++sde", True), ("ddpm", True)])
+def test_only_ddpm_and_the_sde_form_draw_noise_at_every_step(small, name, draws):
     small.scheduler = build_scheduler(name)
     zeta = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     a, b = (small(noise(1), generator=generators(k), noise=zeta, output_type="pt").images for k in (0, 1))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pandas as pd
 from matplotlib.figure import Figure
 
-from difface.schedulers import FAST_CALLS
+from difface.schedulers import FAST, FAST_CALLS
 from eval.figures.bench import Bench, calls
 from eval.figures.options import figure
 from eval.figures.scores import caption
@@ -16,7 +16,7 @@ from eval.settings import Setting
 
 @figure("estimator", "begin_index", "steps", "others", "rivals", "metrics", "shown")
 def figure_9(bench: Bench) -> tuple[Figure, pd.DataFrame]:
-    """Synthetic inputs: y, other methods, f(y), DifFace with five calls of DPM-Solver++ (fast), DifFace, the truth.
+    """Synthetic inputs: y, other methods, f(y), DifFace with five calls (fast), DifFace, the truth.
 
     Returns:
         The sheet; and for each face and method the network `calls` of the prior (unknown for other methods) and the
@@ -44,7 +44,7 @@ def _comparison(bench: Bench) -> tuple[Figure, pd.DataFrame]:
     faces, setting, rows = bench.faces, bench.ours(), []
     columns: dict[str, Method] = {"input $y$": Setting()} | bench.peers("blind")
     columns["estimate $f(y)$"] = replace(setting, begin_index=None)
-    columns["DifFace fast"] = replace(setting, scheduler="dpm++", steps=FAST_CALLS)
+    columns["DifFace fast"] = replace(setting, scheduler=FAST, steps=FAST_CALLS)
     columns["DifFace"] = setting
     has_truth = faces.hq is not None
     sheet = Sheet(len(faces.names), len(columns) + has_truth, faces.size, labels=False, captions=has_truth)
