@@ -17,6 +17,7 @@ from PIL import Image
 
 from difface import DifFacePipeline, build_scheduler, images, metadata
 from difface.certainty import spread
+from difface.schedulers import FAST
 
 gradio_client = pytest.importorskip("gradio_client")
 

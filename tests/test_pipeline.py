@@ -117,7 +117,7 @@ def test_solvers_make_five_calls_and_refuse_what_needs_ddim(small, name):
 
 
 def test_ddpm_steps_against_the_formula(small):
-    """Three steps by hand: Eq. 6-7 with eta 1, eps taken from the clipped x0_hat, noise from the picture's generator."""
+    """Three steps by hand: Eq. 6-7 with eta 1, eps of the clipped x0_hat, noise by the generator."""
     small.scheduler, states = build_scheduler("ddpm"), []
     told = dict(callback_on_step_end_tensor_inputs=["sample", "pred_original_sample"])
     told["callback_on_step_end"] = lambda pipe, i, t, tensors: states.append(tensors)
