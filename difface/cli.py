@@ -4,7 +4,7 @@ import errno
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from difface.methods import Method
     from difface.pipeline import DifFacePipeline
     from difface.routing import Route
+    from difface.start import Doubt
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
 
@@ -247,7 +248,9 @@ def _checked(seed: int, count: int = 1) -> int:
 
 Estimator = Annotated[str | None, typer.Option(help="An estimator of the profile, e.g. swinir or srcnn.")]
 Scheduler = Annotated[str | None, typer.Option(help="ddim, ddpm, dpm++, dpm++sde or unipc.")]
-Start = Annotated[int | None, typer.Option(help="N, 1..1000; the profile's by default.")]
+AUTO = "auto"
+"""Of --start: N by how bad a face is."""
+Start = Annotated[str | None, typer.Option(help="N, 1..1000, or auto: by how bad a face is; the profile's by default.")]
 Steps = Annotated[int | None, typer.Option(help="Inference steps; 250 with ddim, 5 with the others.")]
 Eta = Annotated[float, typer.Option(help="0 (DDIM) to 1 (DDPM).")]
 Fast = Annotated[bool, typer.Option("--fast", help="DDPM with five calls.")]
@@ -426,7 +429,7 @@ class _Sampling:
     """How `restore` draws; see its options."""
 
     estimator: str | None
-    start: int | None
+    start: str | None
     steps: int | None
     eta: float
     scheduler: str | None
@@ -472,16 +475,42 @@ class _Sampling:
             raise ValueError("--scale is for --method, which says who enlarges; got no --method: add it.")
         if self.fast and (self.scheduler or self.steps is not None):
             raise ValueError(
-                "--fast stands for --scheduler dpm++ --steps 5; got another scheduler or number of steps: leave one "
-                "out."
+                "--fast stands for --scheduler ddpm --steps 5; got another scheduler or number of steps: leave one out."
             )
         chain(build_scheduler(self.sampler), self.start_of(profile), self.steps, self.eta)
+        self.doubt_of(profile)
 
     def start_of(self, profile: str) -> int:
-        """N: the one that was given, or the profile's."""
+        """N: the one that was given, or the profile's; with `auto` the least that may be chosen."""
+        from difface import profiles
+        from difface.start import LEAST
+
+        if self.start is None:
+            return profiles.profile(profile).begin_index
+        if self.start == AUTO:
+            return LEAST
+        if not self.start.isdecimal():
+            raise ValueError(f"--start must be a whole number in 1..1000, or auto; got '{self.start}'.")
+        return int(self.start)
+
+    def doubt_of(self, profile: str) -> "Doubt | None":
+        """What `--start auto` goes by; None where N is the same for all pictures.
+
+        Raises:
+            ValueError: the profile does not say how far off its estimator is.
+        """
         from difface import profiles
 
-        return profiles.profile(profile).begin_index if self.start is None else self.start
+        if self.start != AUTO:
+            return None
+        known, estimator = profiles.profile(profile).doubts, profiles.restoring_estimator(profile, self.estimator)
+        if estimator not in known:
+            able = [name for name in profiles.EMBEDDED if profiles.profile(name).doubts]
+            raise ValueError(
+                f"how far off the estimator '{estimator}' of '{profile}' is was not measured; --start auto is accepted "
+                f"with the first of {', '.join(able)}: give N."
+            )
+        return known[estimator]
 
 
 def _list_faces(inputs: list[Path], recursive: bool, taking: _Taking, profile: str) -> None:
@@ -524,15 +553,17 @@ class _Restoring:
         pipeline.set_begin_index(self.sampling.start_of(profile))
         _say_dtype(dtype, pipeline)
         made = {"estimator": estimator, "sampler": self.sampling.sampler}
+        doubt = self.sampling.doubt_of(profile)
 
         def work(group: list[Path], read: list) -> None:
             faces = [(file, picture) for file, (picture, route) in zip(group, read, strict=True) if route.faces is None]
-            if faces:
-                self._faces(pipeline, made, *map(list, zip(*faces, strict=True)))
+            for alike in _by_start(pipeline, faces, doubt):
+                self._faces(pipeline, made, *map(list, zip(*alike, strict=True)))
             for file, (picture, route) in zip(group, read, strict=True):
                 if route.note:
                     typer.echo(f"note: {file}: {route.note}", err=True)
                 if route.faces is not None:
+                    _start_at_the_worst(pipeline, picture, route.faces, doubt)
                     self._photo(pipeline, made, file, picture, route.faces)
 
         batch = max(1, BATCH // len(self.answers.endings))
@@ -569,6 +600,28 @@ class _Restoring:
             for file, estimate in zip(files, result.estimates, strict=True):
                 kind = self.answers.endings[0].rpartition(".")[2]
                 images.write(estimate, self.answers.results.of(file, f"_estimate.{kind}"))
+
+
+def _by_start(
+    pipeline: "DifFacePipeline", faces: "list[tuple[Path, Image]]", doubt: "Doubt | None"
+) -> "Iterator[list[tuple[Path, Image]]]":
+    """Aligned faces in groups of the same N, which the pipeline is set to before each; without a doubt in one."""
+    if doubt is None or not faces:
+        yield from [faces] if faces else []
+        return
+    starts = pipeline.begin_indices([picture for _, picture in faces], doubt)
+    for start in sorted(set(starts)):
+        pipeline.set_begin_index(start)
+        yield [face for face, of in zip(faces, starts, strict=True) if of == start]
+
+
+def _start_at_the_worst(pipeline: "DifFacePipeline", photo: "Image", found: list, doubt: "Doubt | None") -> None:
+    """Set N to what the worst face of a photo needs."""
+    from difface import faces
+
+    crops = [faces.align(photo, face.points, pipeline.size) for face in found if face.points is not None]
+    if doubt is not None and crops:
+        pipeline.set_begin_index(max(pipeline.begin_indices(crops, doubt)))
 
 
 @app.command()

@@ -17,6 +17,7 @@ from difface.constraints import Constraint
 from difface.models.estimator import FaceEstimator
 from difface.models.unet import UNet
 from difface.schedulers import NUM_TRAIN_TIMESTEPS, check_scheduler
+from difface.start import Doubt
 from difface.tone import tone_of
 
 Pictures = list[Image.Image] | torch.Tensor | np.ndarray
@@ -205,6 +206,24 @@ class DifFacePipeline(DiffusionPipeline):
         output = DifFaceOutput(images=pictures, estimates=estimates, info=info)
         self.maybe_free_model_hooks()
         return output if return_dict else output.to_tuple()
+
+    @torch.no_grad()
+    def begin_indices(self, image: Any, doubt: Doubt) -> list[int]:
+        """N for each of B aligned faces, by how bad it is (`difface.start`); f(y) is computed for this alone.
+
+        Args:
+            image: as for a call.
+            doubt: of this pipeline's estimator.
+
+        Raises:
+            ValueError, TypeError: an argument outside what is accepted, or an estimator that takes a mask.
+        """
+        if self.estimator is None or self.estimator.takes_mask:
+            raise ValueError("N by how bad a picture is needs an estimator that restores without a mask; got none.")
+        inputs = images.to_tensors(image)
+        y = torch.stack([tone_of(images.fit_square(tensor, self.size)).given for tensor in inputs])
+        y = y.to(self._execution_device)
+        return doubt.begin_index(y, self.estimator(y.to(self.estimator.dtype)).float())
 
     @torch.no_grad()
     def sample(

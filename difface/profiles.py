@@ -15,6 +15,7 @@ from difface.models.unet import UNet
 from difface.pipeline import DifFacePipeline
 from difface.precision import torch_dtype
 from difface.schedulers import build_scheduler
+from difface.start import Doubt
 from difface.weights import converted
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -44,6 +45,7 @@ class Profile:
         unet: where the prior is (called when it is needed: it may download and convert).
         estimators: name -> where that estimator is; the first is the default.
         inpainting: the same for estimators that take a mask, which restore nothing else.
+        doubts: estimator -> how far off it is, which `--start auto` goes by.
         begin_index: N by default.
         files: catalogued files that the profile needs, for `python -m difface fetch`.
         licence: of the weights, in a line.
@@ -57,6 +59,7 @@ class Profile:
     files: tuple[str, ...]
     licence: str
     inpainting: dict[str, Source] = field(default_factory=dict)
+    doubts: dict[str, Doubt] = field(default_factory=dict)
 
 
 _S_LAB = "S-Lab License 1.0 (non-commercial)"
@@ -86,6 +89,7 @@ PROFILES = {
             files=(),
             licence="CC BY 3.0, trained on portraits © UK Parliament",
             inpainting={"lama": _embedded("tiny", "lama")},
+            doubts={"swinir": Doubt(0.289, 0.651)},
         ),
         Profile(
             name="ffhq512",

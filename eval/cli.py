@@ -286,6 +286,24 @@ def trends(
 
 
 @app.command()
+def starts(
+    test: TestFaces,
+    train: TrainFaces,
+    work: Work,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the table.")],
+    profile: cli.ProfileName = "tiny",
+    limit: Limit = None,
+    dtype: cli.Dtype = "float32",
+) -> None:
+    """Compare N by how bad a face is (`restore --start auto`) with one N for all, over all severities."""
+    from eval.reports.starts import starts as measure
+    from eval.reports.study import Study
+
+    for path in measure(Study(test, train, work, profile, limit, dtype), output):
+        typer.echo(path)
+
+
+@app.command()
 def constraints(
     test: TestFaces,
     train: TrainFaces,
