@@ -80,7 +80,7 @@ def speedup() -> float:
     It is measured once in a process, in some hundredths of a second: the best of several turns each, since what else
     runs on the machine can only slow a turn down.
     """
-    seconds = {torch.float32: [], torch.bfloat16: []}
+    seconds: dict[torch.dtype, list[float]] = {torch.float32: [], torch.bfloat16: []}
     with torch.inference_mode():
         for _ in range(6):  # of which the first sets things up
             for dtype, found in seconds.items():

@@ -24,6 +24,7 @@ from difface.methods import Task
 from difface.metrics.runtime import synchronise
 from difface.pipeline import DifFacePipeline
 from difface.precision import choose
+from difface.schedulers import FAST, FAST_CALLS
 from difface.weights import WeightMissing
 from eval import rivals
 from eval.datasets import Dataset
@@ -49,8 +50,8 @@ LONG = 1000
 AGREES = "PSNR to the baseline's"
 """Mean over `REFERENCED` faces in dB; the two walk with the same seeds and draw other noise."""
 CONVERGED = "PSNR to 1000 steps"
-PEAK_CALLS = 2
-"""Network calls after which a walk's memory has been seen to peak."""
+OURS = ("official", "DDIM", "--fast", "DDPM", "DPM-Solver++")
+"""How the names of DifFace's own ways begin."""
 
 
 @dataclass(frozen=True)
@@ -94,12 +95,11 @@ def ways(profile: str, device: str, methods: Sequence[str] = ()) -> list[Way]:
     found += [Way(f"official, {kind}, channels last", official, kind) for kind in dict.fromkeys(("float32", fast))]
     found += [Way(f"DDIM, 20 calls, {fast}", replace(official, official_start=False, steps=50), fast)]
     if agreement is None:
-        five = replace(official, official_start=False, scheduler="dpm++", steps=5)
+        five = replace(official, official_start=False, scheduler=FAST, steps=FAST_CALLS)
         kinds = dict.fromkeys(("float32", "bfloat16", fast))
-        found += [Way(f"DPM-Solver++, 5 calls, {kind}", five, kind) for kind in kinds]
-        found += [
-            Way(f"DPM-Solver++, {calls} calls, {fast}", replace(five, steps=calls), fast) for calls in (4, 3, 2, 1)
-        ]
+        found += [Way(f"--fast: DDPM, 5 calls, {kind}", five, kind) for kind in kinds]
+        found += [Way(f"DDPM, {calls} calls, {fast}", replace(five, steps=calls), fast) for calls in (4, 3, 2, 1)]
+        found += [Way(f"DPM-Solver++, 5 calls, {fast}", replace(five, scheduler="dpm++"), fast)]
     task: Task = "inpainting" if agreement else "blind"
     return found + [Way(one.label, one, fast) for one in rivals.running(methods, task, profile)]
 
@@ -333,7 +333,7 @@ def plot(table: pd.DataFrame) -> Figure:
     drawn = Figure(figsize=(2 * COLUMN, 2.6), layout="constrained", dpi=DPI)
     for axes, scale in zip(drawn.subplots(1, len(SCALES), squeeze=False)[0], SCALES, strict=True):
         for k, (_, row) in enumerate(table.iterrows()):
-            ours = str(row["way"]).startswith(("official", "DDIM, ", "DPM-Solver++"))
+            ours = str(row["way"]).startswith(OURS)
             place = (row["seconds"], row[f"FD identity, s = {scale}"])
             axes.plot(*place, "o", color=VERMILION if k == 0 else BLUE if ours else GREEN)
             axes.annotate(str(row["way"]), place, (3, 3), textcoords="offset points", fontsize=5)
