@@ -25,6 +25,7 @@ from eval.metrics import METRICS
 from eval.rivals import Rival
 from eval.run import WHOLE_SET, Made, Runner, read
 from eval.settings import FolderMethod, Setting
+from eval.tables.definitions import Options
 from eval.tables.record import pictures_sha256, record_file
 
 TOLERANCES = Path(__file__).parent / "tolerances.yaml"
@@ -260,13 +261,19 @@ class Again:
 
     def _scored(self, row: Row, metric: str, items: tuple[Item, ...]) -> dict[str, float]:
         """Name -> score of the stored pictures of some items, by today's code."""
-        runner = Runner(self._root, row.config["device"], reference=self.reference if row.reference else None)
+        reference, guess = self.reference if row.reference else None, _guess(row.method)
+        runner = Runner(self._root, row.config["device"], row.config["dtype"], reference=reference, guess=guess)
         some, method = replace(row.dataset, items=items), FolderMethod(row.label, row.pictures)
         runner.evaluate(some, [method], [metric])
         found = runner.scores(some, method, metric)
         if found.reason:
             raise ValueError(f"{row.name}: {metric} cannot be measured: {found.reason}")
         return found.values
+
+
+def _guess(method: Made) -> Setting | None:
+    """The f(y) that the table of a row measured from."""
+    return Options(method.profile).guess
 
 
 def again(

@@ -74,7 +74,7 @@ def table(
     definitions.rows(number, options)
     definitions.columns(number, options.columns)
     profiles.resolve_device(device)  # refused, if it must be, before anything is done
-    runner = Runner(output, device, dtype, batch, reference)
+    runner = Runner(output, device, dtype, batch, reference, guess=options.guess)
     found = datasets(number, data, output / "data", profile, limit, scale)
     alone = partial(samples, output / "data", limit, profile, steps, runner.device, runner.dtype)
     result = build.build(number, found, alone, runner, options)

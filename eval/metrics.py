@@ -29,5 +29,21 @@ class HolePSNR(PerImageMetric):
         self.values += (-10 * (errors / masks.flatten(1).sum(1)).log10()).tolist()
 
 
-METRICS = metrics.METRICS | {HolePSNR.name: HolePSNR}
+class IndRMSE(PerImageMetric):
+    """Root mean square difference to f(y) in levels of 255: an error measure that needs no truth (of PMRF, Ohayon et
+    al., ICLR 2025), since f(y) is near the mean of all faces that fit the photo.
+
+    Here a mean over pictures of each one's root; PMRF takes the root over all.
+    """
+
+    name = "IndRMSE"
+    higher_is_better = False
+
+    def update(self, restored: torch.Tensor, estimates: torch.Tensor) -> None:
+        """Add images and f(y) of their inputs, both (B, 3, H, W) in [0, 1]."""
+        apart = (restored.double() - estimates.double()).square().mean((1, 2, 3)).sqrt()
+        self.values += (255 * apart).tolist()
+
+
+METRICS = metrics.METRICS | {of.name: of for of in (HolePSNR, IndRMSE)}
 """Name in a table -> its constructor, as in `difface.metrics.METRICS`."""

@@ -40,7 +40,7 @@ from difface.metrics.on_features import OnFeatures
 from difface.precision import choose
 from difface.weights import WeightError, WeightMissing
 from eval.datasets import Dataset, Item, ffhq_statistics, generator_of, name_seed
-from eval.metrics import METRICS, HolePSNR
+from eval.metrics import METRICS, HolePSNR, IndRMSE
 from eval.rivals import Rival
 from eval.settings import FolderMethod, MakePipeline, Setting, missing
 
@@ -87,6 +87,7 @@ class Runner:
         batch: pictures through the networks at once; part of what a result depends on, in the last digits.
         reference: folder of faces that distances between sets refer to; None: the truth of the data set itself.
         make: gives the pipelines, from networks that are there already; None loads them.
+        guess: the f(y) that `IndRMSE` is to; None: it cannot be measured.
 
     Raises:
         difface.images.ImageError: the reference is not there or holds no picture.
@@ -101,8 +102,9 @@ class Runner:
         batch: int = 8,
         reference: Path | None = None,
         make: MakePipeline | None = None,
+        guess: Setting | None = None,
     ):
-        self.make = make
+        self.make, self.guess = make, guess
         self.root, self.device, self.batch, self.reference = root, device, batch, reference
         self._faces = folders.find([reference]) if reference else []
         self.state = PartialState(cpu=device == "cpu", timeout=PATIENCE)
@@ -118,7 +120,8 @@ class Runner:
             ValueError: as `check`, before anything is restored.
         """
         self.check(dataset, methods, metrics)
-        for method in methods:
+        guess = [self.guess] if self.guess and IndRMSE.name in metrics else []
+        for method in dict.fromkeys([*guess, *methods]):
             if not isinstance(method, FolderMethod):
                 self._restore(dataset, method)
         self.state.wait_for_everyone()
@@ -281,6 +284,8 @@ class Runner:
             name += f"-to-{self._reference_digest}"
         if isinstance(scorer, SetMetric):
             name += "-each"
+        if isinstance(scorer, IndRMSE) and self.guess:
+            name += f"-to-{self._key(dataset, self.guess)}"
         return self.root / "scores" / dataset.name / self._key(dataset, method) / f"{name}.csv"
 
     @cached_property
@@ -348,6 +353,9 @@ class Runner:
                 scorer.update(restored, truth, torch.cat([read_mask(item.mask) for item in batch]))
             elif isinstance(scorer, PairMetric):
                 scorer.update(restored, truth)
+            elif isinstance(scorer, IndRMSE) and self.guess:
+                estimates = self._read([self._result(dataset, self.guess, item) for item in batch], dataset.size)
+                scorer.update(restored, estimates)
             else:
                 scorer.update(restored)
         return dict(zip(names, scorer.values, strict=True))
@@ -360,6 +368,8 @@ class Runner:
             raise NotApplicable(f"{dataset.name} has no truth to compare with")
         if isinstance(scorer, HolePSNR) and any(item.mask is None for item in dataset.items):
             raise NotApplicable(f"{dataset.name} has no masks")
+        if isinstance(scorer, IndRMSE) and self.guess is None:
+            raise NotApplicable("takes the first guess f(y) of an estimator that needs no mask; there is none here")
         if isinstance(scorer, SetMetric) and len(dataset.items) < 2:
             raise NotApplicable(f"a distance between sets takes two pictures or more; {dataset.name} has one")
 

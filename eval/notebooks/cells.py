@@ -203,9 +203,8 @@ def small_table(number: str, profile: str = "tiny", limit: int = 4, steps: int =
             images.write(images.to_pil(face), root / "sampled faces" / f"{name}.png")
         options = definitions.Options(profile, steps)
         found = datasets(number, [str(root / "sampled faces")], root / "data", profile, limit, None)
-        result = build.build(
-            number, found, lambda: samples(root / "data", limit, profile, steps), Runner(root), options
-        )
+        runner = Runner(root, guess=options.guess)
+        result = build.build(number, found, lambda: samples(root / "data", limit, profile, steps), runner, options)
         text = render.markdown(result)
     return Markdown(text if printed else text.partition("**Printed in the paper**")[0])
 

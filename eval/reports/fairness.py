@@ -18,19 +18,18 @@ from eval import rivals
 from eval.datasets import Dataset
 from eval.figures.style import DPI, LINES, PAGE, styled
 from eval.markdown import markdown_grid
+from eval.metrics import IndRMSE
 from eval.run import WHOLE_SET, Made, Runner
 from eval.settings import FolderMethod, Setting, digest
 from eval.tables.data import dataset
 from eval.tables.statistics import SURE, deviations, error, interval
 
-METRICS = ("PSNR", "ID angle")
-"""Of pictures; their intervals are over people."""
 KID = "KID identity"
 """From a group's results to its own untouched faces: whether they look like faces of these people at all."""
-IND_RMSE = "IndRMSE"
-"""Root mean square difference to f(y) in levels of 255: an error measure that needs no truth (of PMRF, Ohayon et al.,
-ICLR 2025), since f(y) is near the mean of all faces that fit the photo. Here a mean over pictures of each one's root;
-PMRF takes the root over all."""
+METRICS = ("PSNR", "ID angle", IndRMSE.name)
+"""Of pictures; their intervals are over people."""
+SHOWN = (METRICS[:2], (KID, IndRMSE.name))
+"""The measures of a level's two tables."""
 SMALLEST = 18
 """Pictures of a group; those of smaller ones are put together as `OTHERS`."""
 OTHERS, UNKNOWN = "others", "unknown"
@@ -81,7 +80,7 @@ def fairness(
 
     Returns:
         `profile`, `dtype`, `faces`, `people`, `weights` (network -> SHA-256) and `rows`: level, s, setting, column,
-        group, pictures, people, and for PSNR (dB), the ID angle (degrees), `IND_RMSE` and `KID` the mean, or the
+        group, pictures, people, and for PSNR (dB), the ID angle (degrees), IndRMSE and `KID` the mean, or the
         distance, and its 95 % interval.
 
     Raises:
@@ -89,7 +88,7 @@ def fairness(
     """
     files = folders.find([faces])
     groups = _groups(labels, [file.stem for file in files], [*columns, person], person)
-    runner = Runner(work, dtype=dtype, batch=BATCH)
+    runner = Runner(work, dtype=dtype, batch=BATCH, guess=settings(profile)[GUESS])
     chosen, (estimator, source) = profiles.profile(profile), next(iter(profiles.profile(profile).estimators.items()))
     done = {
         "profile": profiles.label(profile),
@@ -145,7 +144,7 @@ def _rows(
         data = dataset(str(faces), runner.root / "data", profile, None, scale)[1]
         runner.evaluate(data, list(made.values()), list(METRICS))
         for label, setting in made.items():
-            scores = _scores(runner, data, setting, made[GUESS]).loc[groups.index]
+            scores = _scores(runner, data, setting).loc[groups.index]
             told = {"level": name, "s": scale, "setting": label}
             for column, group, names in _members(groups, columns):
                 of = scores.loc[names]
@@ -160,12 +159,10 @@ def _members(groups: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[str
         yield from ((column, str(group), of.index) for group, of in groups.groupby(column))
 
 
-def _scores(runner: Runner, data: Dataset, setting: Made, guess: Made) -> pd.DataFrame:
-    """Of every picture its scores, and how far it is from f(y)."""
+def _scores(runner: Runner, data: Dataset, setting: Made) -> pd.DataFrame:
+    """Of every picture."""
     runner.means(data, setting, METRICS)  # says what is missing
-    scores = pd.DataFrame({metric: runner.scores(data, setting, metric).values for metric in METRICS})
-    apart = (runner.restored(data, setting) - runner.restored(data, guess)).square().mean((1, 2, 3)).sqrt()
-    return scores.assign(**{IND_RMSE: pd.Series(255 * apart.numpy(), [item.name for item in data.items])})
+    return pd.DataFrame({metric: runner.scores(data, setting, metric).values for metric in METRICS})
 
 
 def _kid(runner: Runner, data: Dataset, setting: Made, names: set[str]) -> dict[str, Any]:
@@ -200,7 +197,7 @@ def markdown(done: dict[str, Any]) -> str:
     for name in dict.fromkeys(row["level"] for row in done["rows"]):
         of_level = [row for row in done["rows"] if row["level"] == name]
         parts.append(f"**{name}** (s = {of_level[0]['s']:g})")
-        parts += [_grid(of_level, measures) for measures in (METRICS, (KID, IND_RMSE)) if measures[0] in of_level[0]]
+        parts += [_grid(of_level, measures) for measures in SHOWN if measures[0] in of_level[0]]
     named = [f"{row['column']} {row['group']} ({row['level']}, {row['setting']})" for row in far(done)]
     parts.append(
         f"ID angle more than {FAR:g} degrees above everyone's: {', '.join(named) if named else 'no group'}. Groups of "
@@ -216,7 +213,7 @@ def _grid(rows: list[dict[str, Any]], measures: Sequence[str]) -> str:
         (measure, setting)
         for measure in measures
         for setting in dict.fromkeys(key[2] for key in found)
-        if not (measure == IND_RMSE and setting == GUESS)
+        if not (measure == IndRMSE.name and setting == GUESS)
     ]
     head = ["", "pictures", *(f"{measure}, {setting}" for measure, setting in shown)]
     body = []

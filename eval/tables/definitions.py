@@ -8,7 +8,7 @@ from difface import inpaint, profiles
 from difface.methods import Task
 from eval import paper, published, rivals
 from eval.datasets import Dataset
-from eval.metrics import METRICS
+from eval.metrics import METRICS, IndRMSE
 from eval.run import Method
 from eval.settings import Agreement, FolderMethod, Setting
 
@@ -18,7 +18,13 @@ OFFLINE = ("ID angle", "FD-prior", "KID-prior")
 CALLS = "Calls"
 """Network calls of the prior for each picture."""
 
-EXTRA = {"VI": ("PSNR in hole", "FD-prior", "KID-prior"), "VII": (CALLS,), "VIII": (CALLS,), "XI": ()}
+EXTRA = {
+    "IV": (*OFFLINE, IndRMSE.name),
+    "VI": ("PSNR in hole", "FD-prior", "KID-prior"),
+    "VII": (CALLS,),
+    "VIII": (CALLS,),
+    "XI": (),
+}
 """The same in the tables that have others."""
 
 TASKS: dict[str, Task] = {
@@ -103,6 +109,11 @@ class Options:
             ValueError: an unknown protocol.
         """
         return (*published.columns(self.protocol), *self.metrics)
+
+    @property
+    def guess(self) -> Setting | None:
+        """f(y) of the profile's first estimator that needs no mask; None where there is none."""
+        return self.setting(begin_index=None) if profiles.profile(self.profile).estimators else None
 
     def setting(self, **changes) -> Setting:
         """The profile's DifFace with its first estimator, and `changes`.

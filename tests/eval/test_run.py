@@ -97,6 +97,24 @@ def test_scores_are_kept_for_every_picture(tmp_path, dataset) -> None:
     assert list(runner.scores(dataset, Setting(), "FD-prior").values) == [WHOLE_SET]
 
 
+def test_the_distance_to_the_first_guess_is_that_of_the_pictures(tmp_path, dataset) -> None:
+    guess = Setting("tiny", "swinir")
+    runner = Runner(tmp_path / "out", "cpu", batch=2, guess=guess)
+    runner.evaluate(dataset, [Setting(), guess], ["IndRMSE"])
+    assert set(runner.scores(dataset, guess, "IndRMSE").values.values()) == {0.0}
+    found, made = runner.scores(dataset, Setting(), "IndRMSE").values, runner.pictures(dataset, guess)
+    for item in dataset.items:
+        lq, estimate = (np.asarray(Image.open(file), float) for file in (item.lq, made / f"{item.name}.png"))
+        assert found[item.name] == pytest.approx(((lq - estimate) ** 2).mean() ** 0.5, rel=1e-5)
+        assert found[item.name] > 1
+    other = Runner(tmp_path / "out", "cpu", batch=2, guess=Setting("tiny", "srcnn"))
+    other.evaluate(dataset, [Setting()], ["IndRMSE"])
+    assert other.scores(dataset, Setting(), "IndRMSE") != runner.scores(dataset, Setting(), "IndRMSE")
+    without = Runner(tmp_path / "out", "cpu", batch=2)
+    without.evaluate(dataset, [Setting()], ["IndRMSE"])
+    assert "needs no mask" in without.scores(dataset, Setting(), "IndRMSE").reason
+
+
 def test_a_reference_folder_changes_the_distance_and_is_kept_apart(tmp_path, dataset, faces) -> None:
     to_truth, to_folder = (
         Runner(tmp_path / "out", "cpu"),
