@@ -49,7 +49,7 @@ def table(
         list[str], typer.Option(help="A column more: SSIM (RGB), IDS-r50, LMD-106, ...; repeatable.")
     ] = [],  # noqa: B006
     protocol: Annotated[
-        str, typer.Option(help="paper, vqfr, pmrf or osdface: adds that protocol's columns and what it prints.")
+        str, typer.Option(help="paper, vqfr, pmrf, osdface or ntire: adds that protocol's columns and what it prints.")
     ] = "paper",
     limit: Annotated[int | None, typer.Option(min=2, help="At most so many pictures.")] = None,
     scale: Annotated[float | None, typer.Option(help="One s for all (sigma 1, delta 5, q 60), not the grid.")] = None,

@@ -7,7 +7,7 @@ from difface.metrics.fid import FID
 from difface.metrics.frechet import FrechetIdentity
 from difface.metrics.identity import IdentityAngle, NearestPerson
 from difface.metrics.ids import IDS, IDSR50
-from difface.metrics.iqa import CLIPIQA, DISTS, MANIQA, MUSIQ, NIQE, NRQM, PI, TOPIQFace
+from difface.metrics.iqa import CLIPIQA, DISTS, MANIQA, MUSIQ, NIQE, NRQM, PI, QAlign, TOPIQFace
 from difface.metrics.kid import KernelDistance
 from difface.metrics.lmd import LMD, LMD106
 from difface.metrics.lpips import LPIPS
@@ -48,6 +48,7 @@ METRICS = {
     "MUSIQ": MUSIQ,
     "MANIQA": MANIQA,
     "CLIP-IQA": CLIPIQA,
+    "Q-Align": QAlign,
     "TOPIQ-face": TOPIQFace,
     "DISTS": DISTS,
 }

@@ -1,4 +1,4 @@
-"""Quality through pyiqa: NIQE, NRQM and PI of the two, MUSIQ, MANIQA, CLIP-IQA, TOPIQ-face; with a truth DISTS."""
+"""Quality through pyiqa: NIQE, NRQM, PI of the two, MUSIQ, MANIQA, CLIP-IQA, Q-Align, TOPIQ-face; DISTS to a truth."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -159,6 +159,12 @@ class CLIPIQA(_Unseen):
     """CLIP-IQA (Wang et al., AAAI 2023), 0 to 1."""
 
     name, pyiqa = "CLIP-IQA", "clipiqa"
+
+
+class QAlign(_Unseen):
+    """Q-Align (Wu et al., ICML 2024), quality from 1 to 5 by a language model of 8 billion parameters: for a GPU."""
+
+    name, pyiqa = "Q-Align", "qalign"
 
 
 class TOPIQFace(_Unseen):

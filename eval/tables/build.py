@@ -16,7 +16,7 @@ from eval.published import PAPER
 from eval.rivals import Rival
 from eval.run import WHOLE_SET, Method, Runner, Scores
 from eval.settings import FolderMethod, Setting
-from eval.tables import definitions, statistics
+from eval.tables import definitions, ntire, statistics
 from eval.tables.definitions import Row
 from eval.tables.record import record
 
@@ -200,7 +200,9 @@ def _line(
         dataset = samples()
         method = FolderMethod("samples", dataset.items[0].lq.parent)
         runner.evaluate(dataset, [method], [name for name in columns if name in METRICS])
-    cells = {name: _cell(row, method, dataset, runner, name) for name in columns}
+    cells = {name: _cell(row, method, dataset, runner, name) for name in columns if name != ntire.SCORE}
+    if ntire.SCORE in columns:
+        cells[ntire.SCORE] = _of_parts([cells[name] for name in ntire.PARTS])
     return Line(row.label, cells, _printed(number, row.printed, block))
 
 
@@ -223,6 +225,15 @@ def _cell(row: Row, method: Method | None, dataset: Dataset, runner: Runner, nam
         seconds = runner.runtime(dataset, method) if isinstance(method, Setting | Rival) else None
         return Cell(seconds, None if seconds else f"{name}: measured for methods that run here")
     return _mean(runner.scores(dataset, method, name), name)
+
+
+def _of_parts(parts: list[Cell]) -> Cell:
+    """NTIRE's score of a row."""
+    values = {name: cell.value for name, cell in zip(ntire.PARTS, parts, strict=True) if cell.value is not None}
+    if len(values) == len(parts):
+        return Cell(ntire.score(values))
+    lacking = next(cell.reason for cell in parts if cell.value is None)
+    return Cell(reason=f"{ntire.SCORE}: is made of {', '.join(ntire.PARTS)}; {lacking}")
 
 
 def _calls(method: Method) -> Cell:

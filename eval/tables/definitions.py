@@ -11,6 +11,7 @@ from eval.datasets import Dataset
 from eval.metrics import METRICS, IndRMSE
 from eval.run import Method
 from eval.settings import Agreement, FolderMethod, Setting
+from eval.tables import ntire
 
 OFFLINE = ("ID angle", "FD-prior", "KID-prior")
 """Columns beside the paper's own that the files at hand allow offline."""
@@ -133,12 +134,13 @@ def columns(number: str, metrics: Sequence[str] = ()) -> list[str]:
         ValueError: an unknown metric.
     """
     for name in metrics:
-        if name not in METRICS:
+        if name not in METRICS and name != ntire.SCORE:
             raise ValueError(f"the metric '{name}' is unknown; {', '.join(METRICS)} are accepted: choose of these.")
     named = [column.name for column in paper.table(number).columns]
     scored = any(column in METRICS for column in named)
     offline = [name for name in EXTRA.get(number, OFFLINE) if scored or name not in METRICS]
-    return list(dict.fromkeys([*named, *offline, *metrics]))
+    parts = ntire.PARTS if ntire.SCORE in metrics else ()
+    return list(dict.fromkeys([*named, *offline, *parts, *metrics]))
 
 
 def rows(number: str, options: Options) -> list[Row]:

@@ -12,7 +12,7 @@ from difface.files import whole_file
 from eval import paper, published
 from eval.markdown import markdown_grid
 from eval.metrics import METRICS
-from eval.tables import statistics, verdicts
+from eval.tables import ntire, statistics, verdicts
 from eval.tables.build import OURS, Block, Cell, Result
 from eval.tables.definitions import CALLS
 
@@ -192,7 +192,7 @@ def _differ(a: Cell, b: Cell) -> bool:
 def _better(name: str) -> bool | None:
     if name in METRICS:
         return METRICS[name]().higher_is_better
-    return False if name == "Runtime" else None
+    return {"Runtime": False, ntire.SCORE: True}.get(name)
 
 
 def _head(name: str, marks: Marks) -> str:

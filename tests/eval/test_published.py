@@ -5,14 +5,15 @@ import pytest
 from eval import paper, published
 from eval.cli import main
 from eval.metrics import METRICS
-from eval.tables import definitions
+from eval.tables import definitions, ntire
+from eval.tables.build import Cell, _of_parts
 
 
 @pytest.mark.parametrize("name", published.protocols())
 def test_a_protocol_is_whole(name):
     told = published.protocol(name)
     assert told["title"] and told["source"] and told["differs"].strip().endswith(".")
-    assert set(told["measured"]) <= set(METRICS) and len(told["measured"]) == len(set(told["measured"]))
+    assert set(told["measured"]) <= {*METRICS, ntire.SCORE} and len(told["measured"]) == len(set(told["measured"]))
     for table in told["tables"].values():
         assert all(len(values) == len(table["columns"]) for values in table["rows"].values())
         assert any(method.startswith("DifFace") for method in table["rows"])
@@ -37,4 +38,21 @@ def test_a_protocol_adds_columns_by_their_names(tmp_path, face, capsys):
     assert "PSNR (colours matched) ↑" in text and "SSIM (RGB) ↑" in text and "protocol of VQFR" in text
     assert published.markdown("paper") == "" and definitions.Options().columns == ()
     assert main(["table", "III", *given, "--protocol", "mine"]) == 2
-    assert "the protocol 'mine' is unknown; paper, vqfr, pmrf, osdface are accepted" in capsys.readouterr().err
+    assert "the protocol 'mine' is unknown; paper, vqfr, pmrf, osdface, ntire are accepted" in capsys.readouterr().err
+
+
+def test_the_score_of_ntire_is_made_of_the_other_columns(tmp_path, face):
+    """CodeFormer's row of the challenge's own baseline would be such a sum; here numbers that add up by hand."""
+    values = {"CLIP-IQA": 0.5, "MANIQA": 0.25, "MUSIQ": 50.0, "NIQE": 5.0, "Q-Align": 2.5, "FID-F": 75.0}
+    assert _of_parts([Cell(values[name]) for name in ntire.PARTS]).value == pytest.approx(
+        0.5 + 0.25 + 0.5 + 0.5 + 0.5 + 0.25
+    )
+    worse = values | {"NIQE": 25.0, "FID-F": 300.0}  # what is worse than the scale counts as nothing, not as a loss
+    assert _of_parts([Cell(worse[name]) for name in ntire.PARTS]).value == pytest.approx(0.5 + 0.25 + 0.5 + 0.5)
+    lacking = [Cell(values[name]) if name != "Q-Align" else Cell(reason="Q-Align: not here") for name in ntire.PARTS]
+    assert _of_parts(lacking).value is None and "Q-Align: not here" in _of_parts(lacking).reason
+
+    given = ["--data", str(face.parent), "--methods", "none", "--steps", "20", "--device", "cpu", "-o", str(tmp_path)]
+    assert main(["table", "III", *given, "--protocol", "ntire"]) == 0
+    text = (tmp_path / "table_III.md").read_text()
+    assert "NTIRE score ↑" in text and "Q-Align ↑" in text and "NTIRE score: is made of CLIP-IQA" in text

@@ -10,7 +10,7 @@ from scipy import io
 
 from difface import images
 from difface.metrics import METRICS, NIQE, NRQM, PI, iqa
-from difface.metrics.iqa import CLIPIQA, DISTS, MANIQA, MUSIQ, TOPIQFace
+from difface.metrics.iqa import CLIPIQA, DISTS, MANIQA, MUSIQ, QAlign, TOPIQFace
 from difface.weights import WeightError
 
 
@@ -79,7 +79,14 @@ def test_scores_are_those_of_pyiqa(parameters, astronaut_photo):
     assert metrics[PI].values == pytest.approx([(3.5 + score) / 2 for score in expected])
 
 
-FIELD = [(MUSIQ, "musiq"), (MANIQA, "maniqa"), (CLIPIQA, "clipiqa"), (TOPIQFace, "topiq_nr-face"), (DISTS, "dists")]
+FIELD = [
+    (MUSIQ, "musiq"),
+    (MANIQA, "maniqa"),
+    (CLIPIQA, "clipiqa"),
+    (QAlign, "qalign"),
+    (TOPIQFace, "topiq_nr-face"),
+    (DISTS, "dists"),
+]
 
 
 def scored(metric, images: torch.Tensor) -> list[float]:
