@@ -8,7 +8,7 @@ import gradio as gr
 from PIL import Image
 
 from difface import faces, metadata, profiles
-from difface.faces.photo import BATCH, SHOWN, numbered, restore_photo
+from difface.faces.photo import BATCH, SHOWN, numbered, restore_photo, shown_ratio
 from space import judged, running, shared, widgets
 from space.restore import Tab
 
@@ -42,7 +42,7 @@ def tab(profile: profiles.Profile, examples: Path, single: Tab, tabs: gr.Tabs) -
     with gr.Row(elem_classes="work"):
         with gr.Column():
             photo, _ = widgets.picture("A photo", examples, "photo", height=190)
-            boxes = widgets.shown("Faces found", "photo-boxes", ["fullscreen"], height=300)
+            boxes = widgets.shown("Faces found: click one to take it or leave it", "photo-boxes", height=300)
             numbers = gr.CheckboxGroup([], label="Faces to restore", type="value", elem_id="photo-faces")
             pressed = widgets.buttons("Restore", "photo-restore")
             told = widgets.status("photo-found")
@@ -55,12 +55,15 @@ def tab(profile: profiles.Profile, examples: Path, single: Tab, tabs: gr.Tabs) -
             ]
         with gr.Column(elem_classes="settings"):
             preset = widgets.presets(profile.begin_index)
-            scale, start, seed = _settings(profile)
+            scale, strength, start, seed = _settings(profile)
     widgets.follow(preset, start, "photo")
     _find_on_change(photo, profile.size, boxes, [numbers, told, found, as_face])
+    choosing = dict(show_progress="hidden", api_visibility="private", **judged.LOOK)
+    boxes.select(clicked(profile.size), [photo, numbers], [numbers, boxes], api_name="click_face", **choosing)
+    numbers.input(drawn(profile.size), [photo, numbers], boxes, api_name="draw_faces", **choosing)
     what = "Restore faces of a photo, by the numbers of /find_faces; if that was not called before, all that are sure "
     what += "and would not come back softer."
-    given = [photo, numbers, scale, start, seed, found]
+    given = [photo, numbers, scale, strength, start, seed, found]
     widgets.on_press(pressed, photo_restorer(profile.name), given, outputs, "restore_photo", what)
     as_face.click(
         lambda photo: (photo, False, gr.Tabs(selected="restore")),
@@ -71,13 +74,16 @@ def tab(profile: profiles.Profile, examples: Path, single: Tab, tabs: gr.Tabs) -
     )
 
 
-def _settings(profile: profiles.Profile) -> tuple[gr.Radio, gr.Slider, gr.Number]:
-    """How faces are restored: scale, N, seed."""
+def _settings(profile: profiles.Profile) -> tuple[gr.Radio, gr.Slider, gr.Slider, gr.Number]:
+    """How faces are restored: scale, strength, N, seed."""
     scale = gr.Radio([("Same size", 1), ("Twice the size", 2)], value=1, label="Size of the result")
+    strength = widgets.slider(
+        0, 100, 100, step=5, precision=0, label="Strength (%)", info="Less leaves more of the photo's own face."
+    )
     with gr.Accordion("Advanced", open=False):
         start = widgets.start(profile.begin_index)
         seed = widgets.seed()
-    return scale, start, seed
+    return scale, strength, start, seed
 
 
 def _find_on_change(photo: gr.Image, size: int, boxes: gr.Image, told: list) -> None:
@@ -134,10 +140,50 @@ def finder(size: int) -> Callable:
             found = look_at(picture, size)
             choices = [(f"{k} {one.label}", k) for k, one in enumerate(found, 1)]
             ticks = gr.update(choices=choices, value=ticked(found))
-            shown = numbered(picture, [one.face for one in found])
+            shown = numbered(picture, [one.face for one in found], ticked(found))
             return shown, ticks, _found(found, size), len(found), gr.update(visible=not found)
 
     return find_faces
+
+
+def drawn(size: int) -> Callable:
+    """The function behind a tick: the photo with the boxes of today's choice."""
+
+    def draw_faces(photo: str | None, numbers: list[int]) -> Image.Image | dict:
+        if not photo:
+            return gr.skip()
+        picture = shared.read(photo)
+        return numbered(picture, [one.face for one in look_at(picture, size)], numbers)
+
+    return draw_faces
+
+
+def clicked(size: int) -> Callable:
+    """The function behind a click into the photo: the face there is ticked, or not any more."""
+
+    def click_face(photo: str | None, numbers: list[int], place: gr.SelectData) -> tuple:
+        if not photo:
+            return gr.skip(), gr.skip()
+        picture = shared.read(photo)
+        found, ratio = look_at(picture, size), shown_ratio(picture)
+        x, y = (side / ratio for side in place.index)
+        number = _nearest([one.face for one in found], x, y)
+        if number is None:
+            return gr.skip(), gr.skip()
+        chosen = sorted(set(numbers) ^ {number})
+        return chosen, numbered(picture, [one.face for one in found], chosen)
+
+    return click_face
+
+
+def _nearest(found: list[faces.Face], x: float, y: float) -> int | None:
+    """The number of the face whose box holds a point, the smallest where several do; None for a point beside them."""
+    holding = []
+    for number, face in enumerate(found, 1):
+        left, top, right, bottom = face.box
+        if left <= x <= right and top <= y <= bottom:
+            holding.append(((right - left) * (bottom - top), number))
+    return min(holding)[1] if holding else None
 
 
 def _found(found: list[Found], size: int) -> str:
@@ -171,7 +217,13 @@ def photo_restorer(profile: str) -> Callable:
 
     @shared.on_gpu
     def restore_photo_(
-        photo: str | None, numbers: list[int], scale: int, start: int, seed: int, found: int | None
+        photo: str | None,
+        numbers: list[int],
+        scale: int,
+        strength: int,
+        start: int,
+        seed: int,
+        found: int | None,
     ) -> Iterator[tuple]:
         """Restore the faces of a photo."""
         with shared.one_line():
@@ -187,8 +239,8 @@ def photo_restorer(profile: str) -> Callable:
             def work(report: Callable) -> tuple[tuple[Image.Image, dict], list[str]]:
                 def attempt(device: str, batch: int) -> tuple[Image.Image, dict]:
                     pipeline = shared.pipeline_for(profile, start=start, device=device)
-                    settings = dict(seed=seed, scale=scale, large=True, batch=batch, progress=report)
-                    return restore_photo(pipeline, picture, chosen, **settings)
+                    settings = dict(seed=seed, scale=scale, large=True, strength=strength / 100, batch=batch)
+                    return restore_photo(pipeline, picture, chosen, **settings, progress=report)
 
                 return running.within_memory(attempt, BATCH)
 

@@ -1,7 +1,7 @@
 """Whole photos: restore every face and paste it back; what is around the faces stays as it is."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import cv2
 import numpy as np
@@ -38,6 +38,7 @@ def restore_photo(
     eta: float = DEFAULT_ETA,
     scale: int = 1,
     large: bool = False,
+    strength: float = 1.0,
     batch: int = BATCH,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Image.Image, dict]:
@@ -51,6 +52,7 @@ def restore_photo(
         num_inference_steps, eta: as for the pipeline.
         scale: 1, or 2 for a photo twice as wide and high (`difface.upscale`).
         large: restore also faces of more than `LARGEST` times the model's size.
+        strength: in [0, 1], how much of a restored face is laid over the photo's own.
         batch: faces that go through the networks at once.
         progress: called with network calls done and in all (tiles that are enlarged, faces times steps) after each;
             what it raises ends the work.
@@ -61,12 +63,14 @@ def restore_photo(
         and, at scale 2, `upscaler`.
 
     Raises:
-        ValueError: another scale.
+        ValueError: another scale or strength.
         ImageError: there is no face, or the photo at twice its size is too large.
         difface.weights.WeightRefused: a file of weights is not what it should be.
     """
     if scale not in (1, 2):
         raise ValueError(f"`scale` must be 1 or 2; got {scale!r}.")
+    if not 0 <= strength <= 1:
+        raise ValueError(f"`strength` must be in 0..1; got {strength!r}.")
     photo = images.to_rgb(photo)
     found = _faces(photo, found)
     known = [face for face in found if face.points is not None]
@@ -95,7 +99,7 @@ def restore_photo(
         for points, crop, restored in zip(part, crops, output.images, strict=True):
             restored = images.to_uint8(one_tone.tinted(restored) if one_tone else restored)
             # Pixel i is centred at i + 0.5 at either scale.
-            paste(result, match_colour(restored, crop), (points + 0.5) * scale - 0.5)
+            paste(result, match_colour(restored, crop), (points + 0.5) * scale - 0.5, strength)
     lines = [f"the photo is {note}." for note in photo.info["notes"]]
     lines += [f"{count} of {len(chosen)} faces: {note}." for note, count in Counter(notes).items()]
     return Image.fromarray(result), info | {"notes": lines + left}
@@ -189,28 +193,35 @@ def _one_tone(photo: Image.Image) -> Curve | None:
     return tone_of(images.to_tensors(photo.resize((SEEN, SEEN), Image.Resampling.BOX))[0]).curve
 
 
-def numbered(photo: Image.Image, found: list[Face]) -> Image.Image:
+def numbered(photo: Image.Image, found: list[Face], chosen: Collection[int] | None = None) -> Image.Image:
     """The photo with a box around each face, its number in the list (from 1) above and its score below.
 
-    A small photo is shown enlarged and a large one reduced, see `SHOWN`, so that the text is readable.
+    A small photo is shown enlarged and a large one reduced (`shown_ratio`), so that the text is readable.
 
     Args:
         photo: the one that the faces were found in.
         found: its faces.
+        chosen: numbers of those with a white box, the others have a thin dark one; None: all.
     """
     photo = images.to_rgb(photo)
-    longest = max(photo.size)
-    ratio = min(max(longest, SHOWN[0]), SHOWN[1]) / longest
+    ratio = shown_ratio(photo)
     photo = photo.resize([round(side * ratio) for side in photo.size], Image.Resampling.LANCZOS)
     draw = ImageDraw.Draw(photo)
     for number, face in enumerate(found, 1):
         left, top, right, bottom = (ratio * side for side in face.box)
         text = min(max((right - left) / 3, 15), 32)
         draw.rectangle((left, top, right, bottom), outline="black", width=4)
-        draw.rectangle((left + 1, top + 1, right - 1, bottom - 1), outline="white", width=2)
+        if chosen is None or number in chosen:
+            draw.rectangle((left + 1, top + 1, right - 1, bottom - 1), outline="white", width=2)
         _label(draw, str(number), (left + right) / 2, top - 2, text, photo.height)
         _label(draw, f"{face.score:.2f}", (left + right) / 2, bottom + text, 0.8 * text, photo.height)
     return photo
+
+
+def shown_ratio(photo: Image.Image) -> float:
+    """By how much `numbered` shows a photo larger, so that its longer side is within `SHOWN`."""
+    longest = max(photo.size)
+    return min(max(longest, SHOWN[0]), SHOWN[1]) / longest
 
 
 def _label(draw: ImageDraw.ImageDraw, text: str, x: float, bottom: float, size: float, height: int) -> None:
