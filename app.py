@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from threading import Event
 
 import gradio as gr
@@ -29,6 +30,7 @@ def serve(page: gr.Blocks, port: int | None, **options) -> tuple:
         allowed_paths=[str(EXAMPLES), str(ROOT / "notebooks")],
         footer_links=["api"],
         run_history=False,
+        mcp_server=find_spec("mcp") is not None,
         enable_monitoring=False,
         ssr_mode=False,
         **options,
