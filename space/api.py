@@ -3,6 +3,8 @@
 All of it is what the fields themselves say on the page, so that it cannot differ from them.
 """
 
+import inspect
+
 import gradio as gr
 
 from difface import images
@@ -11,6 +13,13 @@ PAINTED = (
     "What /mask answers, as it is; or the same with layers of your own: PNG files, or data addresses of them, in the "
     "shape of the face, white where it is missing and transparent elsewhere."
 )
+
+PAINTED_SCHEMA = {
+    "type": "object",
+    "properties": {"layers": {"type": "array", "items": {"type": "string"}}},
+    "required": ["layers"],
+}
+"""The same for programs; Gradio's own refers to parts that its MCP server leaves out."""
 
 
 def described(info: dict, page: gr.Blocks) -> dict:
@@ -28,8 +37,23 @@ def described(info: dict, page: gr.Blocks) -> dict:
             for one, part in zip(said, (part for part in parts if not part.skip_api), strict=True):
                 text = meaning(part) if said is endpoint["parameters"] else f"{part.label}."
                 one["python_type"] = one["python_type"] | {"description": text}
-                one["type"] = one["type"] | {"description": text}  # the MCP server takes this one
+                if all(isinstance(choice, int) for choice in one["type"].get("enum") or [""]):
+                    one["type"] = one["type"] | {"type": "integer"}  # Gradio calls every choice a text
     return info
+
+
+def document(page: gr.Blocks) -> None:
+    """Give the public functions of a page the names of their endpoints, and docstrings that say the same as those.
+
+    Gradio's MCP server makes its tools of them.
+    """
+    for function in page.fns.values():
+        if function.fn and function.api_visibility == "public":
+            fields = [part for part in function.inputs if not part.skip_api]
+            names = inspect.signature(function.fn).parameters
+            arguments = [f"    {name}: {meaning(field)}" for name, field in zip(names, fields, strict=True)]
+            function.fn.__name__ = function.api_name
+            function.fn.__doc__ = "\n".join([function.api_description, "", "Args:", *arguments])
 
 
 def meaning(field: gr.components.Component) -> str:

@@ -20,7 +20,7 @@ from difface.inpaint import ETA, START, fill
 from difface.pipeline import DifFaceOutput
 from difface.tone import tone_of
 from difface.weights import WeightError
-from space import entry, judged, running, shared, widgets
+from space import api, entry, judged, running, shared, widgets
 from space.restore import DDIM_STEPS
 
 KINDS = [
@@ -149,6 +149,7 @@ def _canvas() -> gr.ImageEditor:
         return [layer.path for layer in value.layers] if value else []
 
     canvas.preprocess = layers
+    canvas.api_info = lambda: api.PAINTED_SCHEMA
     return canvas
 
 
