@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from threading import Event
 
 import gradio as gr
@@ -16,6 +17,8 @@ from space.page import SCRIPT, STYLE, THEME, build
 from space.shared import EXAMPLES, ROOT, best_profile, fetch_detector, keep_clean, spaces, warm_up
 
 MAX_UPLOAD = "64mb"
+HAS_MCP = find_spec("mcp") is not None
+"""Whether assistants can take the API as their tools: `pip install "gradio[mcp]"`."""
 
 
 def serve(page: gr.Blocks, port: int | None, **options) -> tuple:
@@ -29,6 +32,7 @@ def serve(page: gr.Blocks, port: int | None, **options) -> tuple:
         allowed_paths=[str(EXAMPLES), str(ROOT / "notebooks")],
         footer_links=["api"],
         run_history=False,
+        mcp_server=HAS_MCP,
         enable_monitoring=False,
         ssr_mode=False,
         **options,
@@ -46,6 +50,10 @@ def own_folder() -> Iterator[None]:
     )  # as hosts stop a server: by an exception, so that the folder goes
     with tempfile.TemporaryDirectory(prefix="difface-", dir=parent, ignore_cleanup_errors=True) as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder
+        if HAS_MCP:
+            from gradio import mcp
+
+            mcp.DEFAULT_TEMP_DIR = folder  # it has looked for the folder already, as Gradio was imported
         ended = Event()
         keep_clean(ended)
         try:

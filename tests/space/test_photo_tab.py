@@ -1,5 +1,7 @@
 """Which faces of a photo are ticked, and what the visitor is told and shown."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -30,9 +32,9 @@ def upload(tmp_path) -> str:
 def found(monkeypatch, upload: str, *there: faces.Face) -> tuple[list[str], list[int], str]:
     """The labels, the ticks and the note for these faces."""
     monkeypatch.setattr(faces, "find_faces", lambda picture: list(there))
-    _, choices, note, count, as_face = photo.finder(SIZE)(upload)
-    assert count == len(there) and not as_face["visible"]
-    assert [number for _, number in choices["choices"]] == [*range(1, count + 1)]
+    _, choices, note, only, as_face = photo.finder(SIZE)(upload)
+    assert only is bool(there) and not as_face["visible"]
+    assert [number for _, number in choices["choices"]] == [*range(1, len(there) + 1)]
     return [label for label, _ in choices["choices"]], choices["value"], note
 
 
@@ -77,3 +79,28 @@ def test_what_the_slider_shows_is_no_larger_than_a_phone_can_load():
     shown = photo._pair(small, small.resize((80, 60)))
     assert [picture.size for picture in shown] == [(80, 60)] * 2
     assert shown[1].tobytes() == small.resize((80, 60)).tobytes()
+
+
+def test_a_click_takes_a_face_or_leaves_it(monkeypatch, upload):
+    there = [face(40), face(60, left=200), face(40, left=700)]
+    monkeypatch.setattr(faces, "find_faces", lambda picture: there)
+    ratio = SHOWN[0] / 800  # by which the photo of 800 x 400 pixels is shown larger
+    clicked = photo.clicked(SIZE)
+
+    def at(x: float, y: float, numbers: list[int]) -> tuple:
+        return clicked(upload, numbers, SimpleNamespace(index=[x * ratio, y * ratio]))
+
+    chosen, drawn = at(220, 20, [1, 2])
+    assert chosen == [1] and drawn.size == (900, 450)
+    assert at(220, 20, [1])[0] == [1, 2] and at(720, 39, [])[0] == [3]
+    assert "value" not in at(400, 300, [1])[0], "a click beside all faces changes nothing"
+    inside, outside = (np.asarray(photo.drawn(SIZE)(upload, numbers)) for numbers in ([2], []))
+    left = round(200 * ratio) + 1
+    assert (inside[20, left : left + 2] == 255).all() and not (outside[20, left : left + 2] == 255).all()
+
+
+def test_of_faces_that_overlap_the_smaller_is_meant():
+    large = faces.Face((0, 0, 100, 100), faces.FFHQ_TEMPLATE * 100, 0.9)
+    small = faces.Face((40, 40, 60, 60), faces.FFHQ_TEMPLATE * 20, 0.9)
+    assert photo._nearest([large, small], 50, 50) == 2 and photo._nearest([large, small], 10, 10) == 1
+    assert photo._nearest([large, small], 150, 10) is None
