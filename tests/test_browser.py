@@ -225,6 +225,74 @@ def test_a_result_of_other_settings_or_another_picture_is_greyed(browser, addres
     assert severe(browser) == []
 
 
+def test_settings_stand_in_the_address_and_come_back_and_reset_takes_them_away(browser, address):
+    set_width(browser, 1280)
+    visit(browser, f"{address}/?N=320&seed=7&calls=99&sampler=dpm%2B%2B&eta=much")
+    click(browser, ".settings button.label-wrap, .settings .label-wrap")  # Advanced
+    fields = ("N: how", "Seed", "Network calls")
+    start, seed, calls = (f"//label[contains(., '{text}')]/ancestor::*[.//input][1]//input" for text in fields)
+    value = lambda xpath: find_by(browser, xpath).get_attribute("value")  # noqa: E731
+    WebDriverWait(browser, PATIENCE).until(lambda b: value(start) == "320" and value(seed) == "7")
+    assert value(calls) == "5", "what a field does not take is left out"
+    click(browser, ".presets label:nth-of-type(2)")  # N of the profile
+    WebDriverWait(browser, PATIENCE).until(lambda b: "N=" not in b.current_url and "seed=7" in b.current_url)
+    click(browser, "#face-examples button img")
+    wait_for_text(browser, "#summary", "seed 7")
+    click(browser, "#reset")
+    WebDriverWait(browser, PATIENCE).until(lambda b: value(seed) == "0" and "seed=" not in b.current_url)
+    WebDriverWait(browser, PATIENCE).until(lambda b: not b.find_elements(By.CSS_SELECTOR, "#face img"))
+    assert severe(browser) == []
+
+
+def test_the_original_by_a_held_key_a_click_moves_the_slider_and_a_loupe(browser, address):
+    set_width(browser, 1280)
+    visit(browser, address)
+    click(browser, "#face-examples button img")
+    wait_for_text(browser, "#summary", "5 network calls")
+    wait_for_the_download(browser, "#download", True)
+    middle = handle(browser, "#result").location["x"]
+    webdriver.ActionChains(browser).key_down("o").perform()
+    WebDriverWait(browser, PATIENCE).until(lambda b: handle(b, "#result").location["x"] > middle + 100)
+    webdriver.ActionChains(browser).key_up("o").perform()
+    WebDriverWait(browser, PATIENCE).until(lambda b: abs(handle(b, "#result").location["x"] - middle) < 5)
+    picture = find(browser, "#result img")
+    webdriver.ActionChains(browser).move_to_element_with_offset(picture, -90, 60).click().perform()
+    WebDriverWait(browser, PATIENCE).until(lambda b: handle(b, "#result").location["x"] < middle - 60)
+    assert not browser.find_element(By.ID, "loupe").is_displayed()
+    webdriver.ActionChains(browser).move_to_element_with_offset(picture, 40, 20).send_keys("z").perform()
+    loupe = find(browser, "#loupe")
+    box, shown = loupe.rect, picture.rect
+    assert abs(box["x"] + box["width"] / 2 - shown["x"] - shown["width"] / 2 - 40) < 5
+    sources = [image.get_attribute("src") for image in browser.find_elements(By.CSS_SELECTOR, "#result img")]
+    assert any(source in loupe.value_of_css_property("background-image") for source in sources)
+    webdriver.ActionChains(browser).send_keys("z").perform()
+    WebDriverWait(browser, PATIENCE).until(lambda b: not b.find_element(By.ID, "loupe").is_displayed())
+    assert severe(browser) == []
+
+
+def test_a_click_on_a_face_of_a_photo_takes_it_or_leaves_it(browser, address):
+    open_page(browser, address, "Whole photo")
+    click(browser, "#photo-examples button img")
+    wait_for_text(browser, "#photo-found", "found by")
+    ticked = lambda: len(browser.find_elements(By.CSS_SELECTOR, "#photo-faces input:checked"))  # noqa: E731
+    WebDriverWait(browser, PATIENCE).until(lambda b: ticked() >= 1)
+    before, boxes = ticked(), find(browser, "#photo-boxes img")
+    source = boxes.get_attribute("src")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", boxes)
+    offsets = (round((place - 0.5) * boxes.size[side]) for place, side in ((0.44, "width"), (0.31, "height")))
+    webdriver.ActionChains(browser).move_to_element_with_offset(boxes, *offsets).click().perform()  # the astronaut's
+    WebDriverWait(browser, PATIENCE).until(lambda b: ticked() == before - 1)
+    WebDriverWait(browser, PATIENCE).until(lambda b: find(b, "#photo-boxes img").get_attribute("src") != source)
+    assert severe(browser) == []
+
+
+def find_by(browser, xpath: str):
+    """The first visible element, waited for."""
+    return WebDriverWait(browser, PATIENCE).until(
+        lambda b: next((element for element in b.find_elements(By.XPATH, xpath) if element.is_displayed()), None), xpath
+    )
+
+
 def test_a_face_that_is_not_found_is_shown_by_the_visitor(browser, address, tmp_path):
     Image.new("RGB", (300, 200), "grey").save(tmp_path / "wall.png")
     set_width(browser, 1280)
