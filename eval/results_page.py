@@ -133,6 +133,8 @@ def _shown(path: Path, folder: Path) -> Iterator[str]:
     else:
         text = path.read_text(encoding="utf-8")
         yield _REASONS.sub("", text.partition(_PRINTED)[0])
+        if path.with_suffix(".png").exists():
+            yield f"![{path.stem}]({Path(link).with_suffix('.png').as_posix()})"
         if _PRINTED in text:
             yield f"What the paper prints, and why a number is missing: [{path.name}]({link})."
             return

@@ -29,6 +29,8 @@ STARTS = (100, 200, 300, 400, 600)
 """N in the figures that take several: at `STEPS` each leaves two network calls or more."""
 RESULTS = shared.ROOT / "eval" / "results"
 """Where measured tables are, table_N.csv; a table that is not there shows the printed numbers only."""
+SPEED = RESULTS / "speed_small.png"
+"""The plot of `python -m eval bench`."""
 MEASURED = "the embedded 64-pixel models on 100 held-out portraits: not the paper's faces, size or networks"
 NOT_MEASURED = (
     "Not measured here: it needs real low-quality photos, or metrics whose weights and picture size the embedded "
@@ -60,6 +62,9 @@ def tab(profile: profiles.Profile) -> None:
     shown = gr.HTML(table_html("I"), label="The table", elem_id="table", padding=False)
     about = "A table of the paper: what is printed, what was measured here, and notes."
     told = dict(api_name="table", api_description=about)
+    if SPEED.exists():
+        gr.Markdown("**What the fast path gains**: seconds for a face, and how real the answers look, for each setting.")
+        widgets.shown("Quality against seconds", "speed", ["fullscreen"], value=str(SPEED))
     table.change(table_html, table, shown, queue=False, show_progress="hidden", **told)
 
 

@@ -164,7 +164,7 @@ def timed(place: Place, order: list[Way], repeats: int, batches: Sequence[int]) 
         place: where.
         order: of the ways.
         repeats: rounds.
-        batches: numbers of faces at once; each batch is timed once.
+        batches: numbers of faces at once, from 2; each batch is timed once.
 
     Returns:
         A row for each way: `calls`, `seconds` (median), `least`, `most`, `ratio` (the first way's median over this
@@ -182,7 +182,8 @@ def timed(place: Place, order: list[Way], repeats: int, batches: Sequence[int]) 
     for way, found, call in zip(order, seconds, calls, strict=True):
         row = {"way": way.name, "calls": way.calls, "seconds": median(found), "least": min(found), "most": max(found)}
         row["ratio"] = median(seconds[0]) / row["seconds"]
-        rows.append(row | {f"faces/s at {size}": size / _seconds(place.device, call, size) for size in batches})
+        more = [size for size in batches if size > 1]
+        rows.append(row | {f"faces/s at {size}": size / _seconds(place.device, call, size) for size in more})
     return pd.DataFrame(rows)
 
 
