@@ -350,7 +350,10 @@ def bench(
     work: Work = Path("runs/measured"),
     limit: Limit = None,
     repeats: Annotated[int, typer.Option(min=1, help="Rounds of the timing.")] = 3,
-    batch: Annotated[list[int], typer.Option(min=1, help="Faces at once, beside one; repeatable, 1 for none.")] = [4, 16],  # noqa: B006
+    batch: Annotated[list[int], typer.Option(min=1, help="Faces at once, beside one; repeatable, 1 for none.")] = [
+        4,
+        16,
+    ],  # noqa: B006
     methods: Annotated[list[str], typer.Option(help="Other methods that run here; repeatable.")] = [],  # noqa: B006
     device: cli.Device = "auto",
 ) -> None:

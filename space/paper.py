@@ -63,7 +63,9 @@ def tab(profile: profiles.Profile) -> None:
     about = "A table of the paper: what is printed, what was measured here, and notes."
     told = dict(api_name="table", api_description=about)
     if SPEED.exists():
-        gr.Markdown("**What the fast path gains**: seconds for a face, and how real the answers look, for each setting.")
+        gr.Markdown(
+            "**What the fast path gains**: seconds for a face, and how real its answers look, setting by setting."
+        )
         widgets.shown("Quality against seconds", "speed", ["fullscreen"], value=str(SPEED))
     table.change(table_html, table, shown, queue=False, show_progress="hidden", **told)
 
