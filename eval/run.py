@@ -39,7 +39,7 @@ from difface.metrics.base import ImageMetric, Metric, PairMetric, SetMetric
 from difface.metrics.on_features import OnFeatures
 from difface.precision import choose
 from difface.weights import WeightError, WeightMissing
-from eval.datasets import Dataset, Item, ffhq_statistics, generator_of, name_seed
+from eval.datasets import PRIOR, Dataset, Item, ffhq_statistics, generator_of, name_seed
 from eval.metrics import METRICS, HolePSNR, IndRMSE
 from eval.rivals import Rival
 from eval.settings import FolderMethod, MakePipeline, Setting, missing
@@ -120,7 +120,7 @@ class Runner:
             ValueError: as `check`, before anything is restored.
         """
         self.check(dataset, methods, metrics)
-        guess = [self.guess] if self.guess and IndRMSE.name in metrics else []
+        guess = [self.guess] if self.guess and IndRMSE.name in metrics and dataset.source != PRIOR else []
         for method in dict.fromkeys([*guess, *methods]):
             if not isinstance(method, FolderMethod):
                 self._restore(dataset, method)
@@ -305,6 +305,8 @@ class Runner:
         """What a reader of its numbers must know beside its name: its weights' version, and whom a distance is to."""
         scorer = METRICS[metric]()
         version = f" ({scorer.version})" if scorer.version else ""
+        if isinstance(scorer, IndRMSE) and self.guess:
+            return f"{metric} refers to f(y) of {self.guess.name}"
         if not isinstance(scorer, SetMetric) or scorer.reference != "faces":
             return metric + version if version else ""
         own = "FFHQ" if isinstance(scorer, FID) else "the truth"
@@ -370,6 +372,8 @@ class Runner:
             raise NotApplicable(f"{dataset.name} has no masks")
         if isinstance(scorer, IndRMSE) and self.guess is None:
             raise NotApplicable("takes the first guess f(y) of an estimator that needs no mask; there is none here")
+        if isinstance(scorer, IndRMSE) and dataset.source == PRIOR:
+            raise NotApplicable(f"{dataset.name} are answers to no photo")
         if isinstance(scorer, SetMetric) and len(dataset.items) < 2:
             raise NotApplicable(f"a distance between sets takes two pictures or more; {dataset.name} has one")
 

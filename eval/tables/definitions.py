@@ -20,7 +20,7 @@ CALLS = "Calls"
 """Network calls of the prior for each picture."""
 
 EXTRA = {
-    "IV": (*OFFLINE, IndRMSE.name),
+    **dict.fromkeys(("IV", "V"), (*OFFLINE, IndRMSE.name)),
     "VI": ("PSNR in hole", "FD-prior", "KID-prior"),
     "VII": (CALLS,),
     "VIII": (CALLS,),

@@ -11,7 +11,7 @@ import pandas as pd
 from difface.files import whole_file
 from eval import paper, published
 from eval.markdown import markdown_grid
-from eval.metrics import METRICS
+from eval.metrics import METRICS, IndRMSE
 from eval.tables import ntire, statistics, verdicts
 from eval.tables.build import OURS, Block, Cell, Result
 from eval.tables.definitions import CALLS
@@ -160,13 +160,13 @@ def _printed(number: str, marks: Marks) -> list[tuple[str, list[list[str]]]]:
 def _ranks(cells: dict[int, Cell], name: str) -> dict[int, int]:
     """Row -> 0 for the best, 1 for the second best value of a column with a good direction; equal print, equal rank.
 
-    Of distances between sets only what is told from all rows behind it.
+    Of distances between sets only what is told from all rows behind it; f(y) has no rank among distances to itself.
     """
     better, digits = _better(name), _DIGITS.get(name, 2)
     there = {k: cell for k, cell in cells.items() if cell.value is not None and not math.isnan(cell.value)}
     if better is not None and any(cell.moved is not None for cell in there.values()):
         return _told_apart(there)
-    printed = {k: round(cell.value, digits) for k, cell in there.items()}
+    printed = {k: round(cell.value, digits) for k, cell in there.items() if name != IndRMSE.name or cell.value}
     if better is None or len(set(printed.values())) < 2:
         return {}
     order = sorted(set(printed.values()), reverse=better)
