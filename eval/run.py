@@ -35,6 +35,7 @@ from difface.files import whole_file
 from difface.masks import read_mask
 from difface.metadata import RESTORED
 from difface.metrics import FID, measure
+from difface.metrics.adaface import AdaFaceCosine
 from difface.metrics.base import ImageMetric, Metric, PairMetric, SetMetric
 from difface.metrics.on_features import OnFeatures
 from difface.precision import choose
@@ -358,6 +359,8 @@ class Runner:
             elif isinstance(scorer, IndRMSE) and self.guess:
                 estimates = self._read([self._result(dataset, self.guess, item) for item in batch], dataset.size)
                 scorer.update(restored, estimates)
+            elif isinstance(scorer, AdaFaceCosine):
+                scorer.update(restored, self._read([item.lq for item in batch], dataset.size))
             else:
                 scorer.update(restored)
         return dict(zip(names, scorer.values, strict=True))
@@ -372,7 +375,7 @@ class Runner:
             raise NotApplicable(f"{dataset.name} has no masks")
         if isinstance(scorer, IndRMSE) and self.guess is None:
             raise NotApplicable("takes the first guess f(y) of an estimator that needs no mask; there is none here")
-        if isinstance(scorer, IndRMSE) and dataset.source == PRIOR:
+        if isinstance(scorer, IndRMSE | AdaFaceCosine) and dataset.source == PRIOR:
             raise NotApplicable(f"{dataset.name} are answers to no photo")
         if isinstance(scorer, SetMetric) and len(dataset.items) < 2:
             raise NotApplicable(f"a distance between sets takes two pictures or more; {dataset.name} has one")

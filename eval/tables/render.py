@@ -19,7 +19,7 @@ from eval.tables.definitions import CALLS
 AS_PRINTED = "as printed"
 """The CSV's column that says whether data and networks are the paper's."""
 _DIGITS = {"SSIM": 3, "SSIM (RGB)": 3, "LPIPS": 3, "LPIPS-alex": 3, "LPIPS-squeeze": 3}
-_DIGITS |= {CALLS: 0}
+_DIGITS |= {CALLS: 0, ntire.BELOW: 0}
 _DIGITS |= dict.fromkeys(("KID identity", "KID-prior", "KID-F", "KID-G"), 4)
 """Decimals of measured columns; two elsewhere."""
 
@@ -192,7 +192,7 @@ def _differ(a: Cell, b: Cell) -> bool:
 def _better(name: str) -> bool | None:
     if name in METRICS:
         return METRICS[name]().higher_is_better
-    return {"Runtime": False, ntire.SCORE: True}.get(name)
+    return {"Runtime": False, ntire.SCORE: True, ntire.BELOW: False}.get(name)
 
 
 def _head(name: str, marks: Marks) -> str:

@@ -6,14 +6,16 @@ from eval import paper, published
 from eval.cli import main
 from eval.metrics import METRICS
 from eval.tables import definitions, ntire
-from eval.tables.build import Cell, _of_parts
+from eval.tables.build import Cell, _below, _of_parts
 
 
 @pytest.mark.parametrize("name", published.protocols())
 def test_a_protocol_is_whole(name):
     told = published.protocol(name)
     assert told["title"] and told["source"] and told["differs"].strip().endswith(".")
-    assert set(told["measured"]) <= {*METRICS, ntire.SCORE} and len(told["measured"]) == len(set(told["measured"]))
+    assert set(told["measured"]) <= {*METRICS, ntire.SCORE, ntire.BELOW} and len(told["measured"]) == len(
+        set(told["measured"])
+    )
     for table in told["tables"].values():
         assert all(len(values) == len(table["columns"]) for values in table["rows"].values())
         assert any(method.startswith("DifFace") for method in table["rows"])
@@ -56,3 +58,12 @@ def test_the_score_of_ntire_is_made_of_the_other_columns(tmp_path, face):
     assert main(["table", "III", *given, "--protocol", "ntire"]) == 0
     text = (tmp_path / "table_III.md").read_text()
     assert "- NTIRE score: is made of CLIP-IQA" in text and "protocol of the NTIRE 2025" in text
+    assert "adaface_ir50_ms1mv2.ckpt" in text  # what the filter lacks
+
+
+def test_the_filter_of_ntire_counts_by_the_limit_of_the_set():
+    """Three of five below 0.6, one below 0.3; a cosine that is the limit is not below it."""
+    cosines = [0.6, 0.59, 0.31, 0.29, 0.9]
+    assert [_below(Cell(0.5), cosines, name).value for name in ("lfw", "CelebChild-Test", "wider")] == [3, 3, 1]
+    assert "the challenge has one for celeba" in _below(Cell(0.5), cosines, "sampled").reason
+    assert _below(Cell(reason="AdaFace cosine: needs a file"), (), "lfw").reason == "AdaFace cosine: needs a file"
