@@ -398,12 +398,12 @@ class Runner:
     def _distances(self, dataset: Dataset, method: Method, scorer: SetMetric) -> dict[str, float]:
         """A distance between sets, and what it is without each picture."""
         scored, *real = [self._gathered(files, path) for files, path in self._sets(dataset, method, scorer)]
-        scorer.add(scored)
+        scorer.add(scored[: scorer.most])
         if real:
             scorer.add(real[0], real=True)
         else:
             scorer.load_reference(ffhq_statistics(dataset.size))
-        names = [item.name for item in dataset.items]
+        names = [item.name for item in dataset.items[: scorer.most]]
         return {WHOLE_SET: scorer.compute()} | dict(zip(names, scorer.without().tolist(), strict=True))
 
     def _sets(self, dataset: Dataset, method: Method, scorer: SetMetric) -> list[tuple[list[Path], Path]]:

@@ -39,6 +39,7 @@ METRICS = {
     "precision-prior": lambda: Precision(FDPrior()),
     "recall-prior": lambda: Recall(FDPrior()),
     "FID-F": FID,
+    "FID-F (first 3,000)": partial(FID, most=3000),
     "KID-F": lambda: KernelDistance(FID()),
     "FID-G": partial(FID, "truth"),
     "KID-G": lambda: KernelDistance(FID("truth")),
