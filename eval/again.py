@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 import torch
@@ -21,13 +21,13 @@ import yaml
 from difface import images
 from difface.metrics.base import SetMetric
 from eval.datasets import Dataset, Item, open_dataset
-from eval.metrics import METRICS
+from eval.metrics import METRICS, IndRMSE
 from eval.rivals import Rival
 from eval.run import WHOLE_SET, Made, Runner, read
 from eval.settings import FolderMethod, Setting
-from eval.tables.definitions import Options
 from eval.tables.record import pictures_sha256, record_file
 
+AnyMade = TypeVar("AnyMade", Setting, Rival)
 TOLERANCES = Path(__file__).parent / "tolerances.yaml"
 
 
@@ -76,6 +76,7 @@ class Row:
         data: the data set's folder below it.
         sha256: the data set's digest.
         reference: digest of the faces that distances between sets refer to; None: the truth.
+        first: the record of the f(y) that IndRMSE is to; None: there is none.
     """
 
     results: Path
@@ -86,6 +87,7 @@ class Row:
     data: str
     sha256: str
     reference: str | None
+    first: dict[str, Any] | None = None
 
     @property
     def name(self) -> str:
@@ -122,7 +124,15 @@ class Row:
             ValueError: these are not the ones that made them, or the record was changed.
         """
         told = dict(self.config["setting"])
-        found = (Rival if told.get("task") else Setting).of(told)
+        return self._today((Rival if told.get("task") else Setting).of(told), told)
+
+    @property
+    def guess(self) -> Setting | None:
+        """The f(y) that IndRMSE is to, with today's weights; errors as for `method`."""
+        return self._today(Setting.of(self.first), self.first) if self.first else None
+
+    def _today(self, found: AnyMade, told: dict[str, Any]) -> AnyMade:
+        """What a record names, if it is still that."""
         if found.record() != told:
             now, then = (record.get("weights", {}) for record in (found.record(), told))
             which = [name for name in then if then[name] != now.get(name)]
@@ -159,7 +169,7 @@ def rows(results: Path, table: str | None = None) -> list[Row]:
     for file in files:
         told = json.loads(file.read_text(encoding="utf-8"))
         for block in told["blocks"]:
-            own = (block["data"], block["sha256"], told["reference"])
+            own = (block["data"], block["sha256"], told["reference"], told.get("guess"))
             kept = [(label, row) for label, row in block["rows"].items() if row["pictures"]]
             found += [Row(results, told["table"], block["name"], label, row, *own) for label, row in kept]
     return found
@@ -261,7 +271,7 @@ class Again:
 
     def _scored(self, row: Row, metric: str, items: tuple[Item, ...]) -> dict[str, float]:
         """Name -> score of the stored pictures of some items, by today's code."""
-        reference, guess = self.reference if row.reference else None, _guess(row.method)
+        reference, guess = self.reference if row.reference else None, row.guess if metric == IndRMSE.name else None
         runner = Runner(self._root, row.config["device"], row.config["dtype"], reference=reference, guess=guess)
         some, method = replace(row.dataset, items=items), FolderMethod(row.label, row.pictures)
         runner.evaluate(some, [method], [metric])
@@ -269,11 +279,6 @@ class Again:
         if found.reason:
             raise ValueError(f"{row.name}: {metric} cannot be measured: {found.reason}")
         return found.values
-
-
-def _guess(method: Made) -> Setting | None:
-    """The f(y) that the table of a row measured from."""
-    return Options(method.profile).guess
 
 
 def again(

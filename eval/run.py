@@ -35,11 +35,12 @@ from difface.files import whole_file
 from difface.masks import read_mask
 from difface.metadata import RESTORED
 from difface.metrics import FID, measure
+from difface.metrics.adaface import AdaFaceCosine
 from difface.metrics.base import ImageMetric, Metric, PairMetric, SetMetric
 from difface.metrics.on_features import OnFeatures
 from difface.precision import choose
 from difface.weights import WeightError, WeightMissing
-from eval.datasets import Dataset, Item, ffhq_statistics, generator_of, name_seed
+from eval.datasets import PRIOR, Dataset, Item, ffhq_statistics, generator_of, name_seed
 from eval.metrics import METRICS, HolePSNR, IndRMSE
 from eval.rivals import Rival
 from eval.settings import FolderMethod, MakePipeline, Setting, missing
@@ -120,7 +121,7 @@ class Runner:
             ValueError: as `check`, before anything is restored.
         """
         self.check(dataset, methods, metrics)
-        guess = [self.guess] if self.guess and IndRMSE.name in metrics else []
+        guess = [self.guess] if self.guess and IndRMSE.name in metrics and dataset.source != PRIOR else []
         for method in dict.fromkeys([*guess, *methods]):
             if not isinstance(method, FolderMethod):
                 self._restore(dataset, method)
@@ -305,6 +306,8 @@ class Runner:
         """What a reader of its numbers must know beside its name: its weights' version, and whom a distance is to."""
         scorer = METRICS[metric]()
         version = f" ({scorer.version})" if scorer.version else ""
+        if isinstance(scorer, IndRMSE) and self.guess:
+            return f"{metric} refers to f(y) of {self.guess.name}"
         if not isinstance(scorer, SetMetric) or scorer.reference != "faces":
             return metric + version if version else ""
         own = "FFHQ" if isinstance(scorer, FID) else "the truth"
@@ -356,6 +359,8 @@ class Runner:
             elif isinstance(scorer, IndRMSE) and self.guess:
                 estimates = self._read([self._result(dataset, self.guess, item) for item in batch], dataset.size)
                 scorer.update(restored, estimates)
+            elif isinstance(scorer, AdaFaceCosine):
+                scorer.update(restored, self._read([item.lq for item in batch], dataset.size))
             else:
                 scorer.update(restored)
         return dict(zip(names, scorer.values, strict=True))
@@ -370,6 +375,8 @@ class Runner:
             raise NotApplicable(f"{dataset.name} has no masks")
         if isinstance(scorer, IndRMSE) and self.guess is None:
             raise NotApplicable("takes the first guess f(y) of an estimator that needs no mask; there is none here")
+        if isinstance(scorer, IndRMSE | AdaFaceCosine) and dataset.source == PRIOR:
+            raise NotApplicable(f"{dataset.name} are answers to no photo")
         if isinstance(scorer, SetMetric) and len(dataset.items) < 2:
             raise NotApplicable(f"a distance between sets takes two pictures or more; {dataset.name} has one")
 
@@ -391,12 +398,12 @@ class Runner:
     def _distances(self, dataset: Dataset, method: Method, scorer: SetMetric) -> dict[str, float]:
         """A distance between sets, and what it is without each picture."""
         scored, *real = [self._gathered(files, path) for files, path in self._sets(dataset, method, scorer)]
-        scorer.add(scored)
+        scorer.add(scored[: scorer.most])
         if real:
             scorer.add(real[0], real=True)
         else:
             scorer.load_reference(ffhq_statistics(dataset.size))
-        names = [item.name for item in dataset.items]
+        names = [item.name for item in dataset.items[: scorer.most]]
         return {WHOLE_SET: scorer.compute()} | dict(zip(names, scorer.without().tolist(), strict=True))
 
     def _sets(self, dataset: Dataset, method: Method, scorer: SetMetric) -> list[tuple[list[Path], Path]]:

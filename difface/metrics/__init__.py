@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from difface.metrics.adaface import AdaFaceCosine
 from difface.metrics.fd_prior import FDPrior
 from difface.metrics.fid import FID
 from difface.metrics.frechet import FrechetIdentity
@@ -29,6 +30,7 @@ METRICS = {
     "ID angle": IdentityAngle,
     "LMD": LMD,
     "LMD-106": LMD106,
+    "AdaFace cosine": AdaFaceCosine,
     "nearest person": NearestPerson,
     "FD identity": FrechetIdentity,
     "KID identity": lambda: KernelDistance(FrechetIdentity()),
@@ -37,6 +39,7 @@ METRICS = {
     "precision-prior": lambda: Precision(FDPrior()),
     "recall-prior": lambda: Recall(FDPrior()),
     "FID-F": FID,
+    "FID-F (first 3,000)": partial(FID, most=3000),
     "KID-F": lambda: KernelDistance(FID()),
     "FID-G": partial(FID, "truth"),
     "KID-G": lambda: KernelDistance(FID("truth")),

@@ -114,10 +114,12 @@ class SetMetric(Metric):
     Attributes:
         reference: whose images are the reference: "faces", clean faces that are none of the test's, or "truth", the
             ground truth of the scored set.
+        most: how many pictures of the scored set are taken, the first by name; None: all.
     """
 
     higher_is_better = False
     reference: str = "faces"
+    most: int | None = None
 
     @abstractmethod
     def features(self, images: torch.Tensor) -> torch.Tensor | np.ndarray:

@@ -24,6 +24,7 @@ class FID(FrechetDistance):
     Args:
         reference: "faces" is FID-F, whose reference is FFHQ at the size of the images; "truth" is FID-G, whose
             reference is the ground truth of the scored set. Either is added by `update(real=True)` or loaded.
+        most: only so many pictures of the scored set, the first by name, are taken; None: all.
         network: (B, 3, 299, 299) in [-1, 1] -> (B, 2048); None takes the published one, when the first images come.
 
     Raises:
@@ -33,11 +34,12 @@ class FID(FrechetDistance):
     needs = (INCEPTION,)
     family = "Inception"
 
-    def __init__(self, reference: str = "faces", network: nn.Module | None = None):
+    def __init__(self, reference: str = "faces", network: nn.Module | None = None, most: int | None = None):
         super().__init__()
         if reference not in _NAMES:
             raise ValueError(f"the reference '{reference}' is unknown; {', '.join(_NAMES)} are accepted: choose one.")
-        self.reference, self.name = reference, _NAMES[reference]
+        self.reference, self.most = reference, most
+        self.name = _NAMES[reference] + (f" (first {most:,})" if most else "")
         self._network = network
 
     def features(self, images: torch.Tensor) -> torch.Tensor:

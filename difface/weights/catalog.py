@@ -172,6 +172,14 @@ _METRICS = (
         "ArcFace ResNet-18 of VQFR's script (Google Drive folder 1k3RCSliF6PsujCMIdCD1hNM63EozlDIZ)",
         "IDS",
     ),
+    Weight(
+        "adaface_ir50_ms1mv2.ckpt",
+        None,
+        "identity",
+        "MIT",
+        "AdaFace ResNet-50, of NTIRE's identity filter (Google Drive file 1eUaSHG4pGlIZK7hBkqjyp2fc2epKoBvI)",
+        "AdaFace cosine",
+    ),
     _at(_FACEXLIB, "alignment_WFLW_4HG.pth", "landmarks", "MIT", "AWing FAN, 98 WFLW landmarks", "LMD"),
     _at(
         "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights",

@@ -7,13 +7,14 @@ one back.
 
 from eval.datasets.degradations import BlockMeans, Grey, Known
 from eval.datasets.known import KINDS, build_known
-from eval.datasets.manifest import Dataset, Item, generator_of, name_seed, noise_of, open_dataset
+from eval.datasets.manifest import PRIOR, Dataset, Item, generator_of, name_seed, noise_of, open_dataset
 from eval.datasets.real import REAL_WORLD, build_real
 from eval.datasets.reference import ffhq_statistics
 from eval.datasets.synthetic import build
 
 __all__ = [
     "KINDS",
+    "PRIOR",
     "REAL_WORLD",
     "BlockMeans",
     "Dataset",

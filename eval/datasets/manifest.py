@@ -16,6 +16,8 @@ from eval.datasets.degradations import Known, from_json, to_json
 
 DESCRIPTION = "dataset.json"
 MANIFEST = "manifest.csv"
+PRIOR = "prior"
+"""The source of samples of a prior, which are answers to no photo."""
 
 
 @dataclass(frozen=True)

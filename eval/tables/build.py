@@ -1,6 +1,6 @@
 """Put a table together: run what is due, then read the scores beside the printed numbers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -200,9 +200,13 @@ def _line(
         dataset = samples()
         method = FolderMethod("samples", dataset.items[0].lq.parent)
         runner.evaluate(dataset, [method], [name for name in columns if name in METRICS])
-    cells = {name: _cell(row, method, dataset, runner, name) for name in columns if name != ntire.SCORE}
+    made = (ntire.SCORE, ntire.BELOW)
+    cells = {name: _cell(row, method, dataset, runner, name) for name in columns if name not in made}
     if ntire.SCORE in columns:
         cells[ntire.SCORE] = _of_parts([cells[name] for name in ntire.PARTS])
+    if ntire.BELOW in columns:
+        cosines = runner.scores(dataset, method, ntire.COSINE).values.values() if cells[ntire.COSINE].value else ()
+        cells[ntire.BELOW] = _below(cells[ntire.COSINE], cosines, dataset.name)
     return Line(row.label, cells, _printed(number, row.printed, block))
 
 
@@ -234,6 +238,16 @@ def _of_parts(parts: list[Cell]) -> Cell:
         return Cell(ntire.score(values))
     lacking = next(cell.reason for cell in parts if cell.value is None)
     return Cell(reason=f"{ntire.SCORE}: is made of {', '.join(ntire.PARTS)}; {lacking}")
+
+
+def _below(cosine: Cell, cosines: Iterable[float], data: str) -> Cell:
+    """How many pictures of a row NTIRE's filter takes for another person."""
+    least = ntire.limit(data)
+    if cosine.value is None:
+        return Cell(reason=cosine.reason)
+    if least is None:
+        return Cell(reason=f"{ntire.BELOW}: the challenge has one for {', '.join(ntire.LIMITS)}; this is {data}")
+    return Cell(ntire.below(cosines, least))
 
 
 def _calls(method: Method) -> Cell:

@@ -10,7 +10,7 @@ from difface.chain import DEFAULT_STEPS
 from difface.degradation import alike
 from difface.precision import choose
 from difface.sampling import BLOCK, draw
-from eval.datasets import REAL_WORLD, Dataset, build, build_known, build_real
+from eval.datasets import PRIOR, REAL_WORLD, Dataset, build, build_known, build_real
 from eval.datasets.make import make
 from eval.settings import digest
 from eval.tables.definitions import KINDS
@@ -146,7 +146,7 @@ def samples(
         "name": name,
         "label": f"{count:,} samples of the prior of {profiles.label(profile)}, {steps} steps",
         "size": chosen.size,
-        "source": "prior",
+        "source": PRIOR,
         "limit": count,
         "weights": digest(chosen.unet()),
     }

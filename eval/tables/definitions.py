@@ -20,7 +20,7 @@ CALLS = "Calls"
 """Network calls of the prior for each picture."""
 
 EXTRA = {
-    "IV": (*OFFLINE, IndRMSE.name),
+    **dict.fromkeys(("IV", "V"), (*OFFLINE, IndRMSE.name)),
     "VI": ("PSNR in hole", "FD-prior", "KID-prior"),
     "VII": (CALLS,),
     "VIII": (CALLS,),
@@ -134,12 +134,12 @@ def columns(number: str, metrics: Sequence[str] = ()) -> list[str]:
         ValueError: an unknown metric.
     """
     for name in metrics:
-        if name not in METRICS and name != ntire.SCORE:
+        if name not in (*METRICS, ntire.SCORE, ntire.BELOW):
             raise ValueError(f"the metric '{name}' is unknown; {', '.join(METRICS)} are accepted: choose of these.")
     named = [column.name for column in paper.table(number).columns]
     scored = any(column in METRICS for column in named)
     offline = [name for name in EXTRA.get(number, OFFLINE) if scored or name not in METRICS]
-    parts = ntire.PARTS if ntire.SCORE in metrics else ()
+    parts = [*(ntire.PARTS if ntire.SCORE in metrics else ()), *([ntire.COSINE] if ntire.BELOW in metrics else ())]
     return list(dict.fromkeys([*named, *offline, *parts, *metrics]))
 
 

@@ -27,7 +27,7 @@ def plan(number: str, options: definitions.Options, reference: Path | None = Non
     needed = list(chosen.files)
     for name in definitions.columns(number, options.columns):
         needed += METRICS[name]().needs if name in METRICS else ()
-        if name == "FID-F" and reference is None and chosen.size in FFHQ_STATISTICS:
+        if name.startswith("FID-F") and reference is None and chosen.size in FFHQ_STATISTICS:
             needed.append(FFHQ_STATISTICS[chosen.size])
     lines.append("Files of weights:" if needed else "Files of weights: none beside those in assets/.")
     return "\n".join([*lines, *(f"  {_state(name)}" for name in dict.fromkeys(needed))])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.datasets import Dataset
-from eval.metrics import METRICS
+from eval.metrics import METRICS, IndRMSE
 from eval.run import PACKAGES, Runner
 from eval.settings import FolderMethod
 from eval.tables.definitions import Row
@@ -35,9 +35,10 @@ def record(
 
     Returns:
         `table`, `device`, `dtype`, `batch`, `reference` (digest of the faces that distances between sets refer to;
-        None: the truth), `packages`, and `blocks`: of each its `name`, `data` (the data set's folder), `sha256` (its
-        digest), and `rows`, label -> `pictures` (their folder; None where they are not made here), their `sha256`, and
-        `scores` (metric -> file). Folders and files are below the table's own.
+        None: the truth), `guess` (the f(y) that IndRMSE is to; None where it is no column), `packages`, and `blocks`:
+        of each its `name`, `data` (the data set's folder), `sha256` (its digest), and `rows`, label -> `pictures`
+        (their folder; None where they are not made here), their `sha256`, and `scores` (metric -> file). Folders and
+        files are below the table's own.
     """
     scored = [name for name in columns if name in METRICS]
     return {
@@ -46,6 +47,7 @@ def record(
         "dtype": runner.dtype,
         "batch": runner.batch,
         "reference": runner.reference_sha256,
+        "guess": runner.guess.record() if runner.guess and IndRMSE.name in scored else None,
         "packages": {name: version(name) for name in PACKAGES},
         "blocks": [
             {

@@ -11,7 +11,7 @@ import pandas as pd
 from difface.files import whole_file
 from eval import paper, published
 from eval.markdown import markdown_grid
-from eval.metrics import METRICS
+from eval.metrics import METRICS, IndRMSE
 from eval.tables import ntire, statistics, verdicts
 from eval.tables.build import OURS, Block, Cell, Result
 from eval.tables.definitions import CALLS
@@ -19,7 +19,7 @@ from eval.tables.definitions import CALLS
 AS_PRINTED = "as printed"
 """The CSV's column that says whether data and networks are the paper's."""
 _DIGITS = {"SSIM": 3, "SSIM (RGB)": 3, "LPIPS": 3, "LPIPS-alex": 3, "LPIPS-squeeze": 3}
-_DIGITS |= {CALLS: 0}
+_DIGITS |= {CALLS: 0, ntire.BELOW: 0}
 _DIGITS |= dict.fromkeys(("KID identity", "KID-prior", "KID-F", "KID-G"), 4)
 """Decimals of measured columns; two elsewhere."""
 
@@ -160,13 +160,13 @@ def _printed(number: str, marks: Marks) -> list[tuple[str, list[list[str]]]]:
 def _ranks(cells: dict[int, Cell], name: str) -> dict[int, int]:
     """Row -> 0 for the best, 1 for the second best value of a column with a good direction; equal print, equal rank.
 
-    Of distances between sets only what is told from all rows behind it.
+    Of distances between sets only what is told from all rows behind it; f(y) has no rank among distances to itself.
     """
     better, digits = _better(name), _DIGITS.get(name, 2)
     there = {k: cell for k, cell in cells.items() if cell.value is not None and not math.isnan(cell.value)}
     if better is not None and any(cell.moved is not None for cell in there.values()):
         return _told_apart(there)
-    printed = {k: round(cell.value, digits) for k, cell in there.items()}
+    printed = {k: round(cell.value, digits) for k, cell in there.items() if name != IndRMSE.name or cell.value}
     if better is None or len(set(printed.values())) < 2:
         return {}
     order = sorted(set(printed.values()), reverse=better)
@@ -192,7 +192,7 @@ def _differ(a: Cell, b: Cell) -> bool:
 def _better(name: str) -> bool | None:
     if name in METRICS:
         return METRICS[name]().higher_is_better
-    return {"Runtime": False, ntire.SCORE: True}.get(name)
+    return {"Runtime": False, ntire.SCORE: True, ntire.BELOW: False}.get(name)
 
 
 def _head(name: str, marks: Marks) -> str:

@@ -25,6 +25,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("made")
     faces = RESULTS.parents[1] / "notebooks" / "faces"
     given = ["--data", str(faces), "--limit", "4", "--batch", "2", "--steps", "20", "--methods", "none"]
+    given += ["--metrics", "IndRMSE"]
     assert main(["table", "III", *given, "--device", "cpu", "-o", str(folder)]) == 0
     return folder
 
@@ -114,6 +115,18 @@ def test_other_weights_are_noticed(results, capsys, tmp_path, monkeypatch):
     save_file(weights, file)
     status, said = again(results, capsys)
     assert status == 2 and "the weights of unet have changed" in said and said.count("\n") <= 3
+
+
+def test_the_first_guess_that_distances_are_to_is_recorded(results, capsys):
+    """Also that of the input's row, which no profile made."""
+    given = ["again", "III", "input (LQ)", "IndRMSE", "--results", str(results)]
+    assert main(given) == 0 and "10 of 10 are the same" in capsys.readouterr().out
+    file = results / "table_III.json"
+    told = json.loads(file.read_text())
+    assert "f(y) of tiny-swinir" in (results / "table_III.md").read_text()
+    first = told["guess"] | {"estimator": "srcnn"}
+    file.write_text(json.dumps(told | {"guess": first}))
+    assert main(given) == 2 and "the weights of swinir have changed since" in capsys.readouterr().err
 
 
 def test_another_data_set_is_noticed(results, capsys):

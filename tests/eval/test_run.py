@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 from PIL import Image, ImageEnhance, ImageOps
 
 from difface import images, precision, profiles
-from difface.metrics import METRICS, FDPrior, RunTime, iqa
+from difface.metrics import FID, METRICS, FDPrior, RunTime, iqa
 from difface.weights import WeightMissing
 from eval import run
 from eval.cli import main
@@ -302,6 +303,24 @@ def test_distances_of_one_network_share_its_features(tmp_path, dataset, faces, m
         dataset, [Setting(), Setting(estimator="srcnn")], ["KID-prior"]
     )
     assert sum(seen) == 5 + 5 + 5
+
+
+def test_a_protocol_may_score_the_first_pictures_only(tmp_path, dataset, faces, monkeypatch) -> None:
+    class Mean(torch.nn.Module):
+        def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+            return pictures.mean((2, 3))
+
+    for name, most in (("FID-F", None), ("FID-F (first 3,000)", 3)):
+        monkeypatch.setitem(run.METRICS, name, lambda most=most: FID("faces", Mean(), most))
+    names = ["FID-F", "FID-F (first 3,000)"]
+    runner = Runner(tmp_path / "out", "cpu", reference=faces)
+    runner.evaluate(dataset, [Setting()], names)
+    every, first = (runner.scores(dataset, Setting(), name) for name in names)
+    few = replace(dataset, items=dataset.items[:3])
+    alone = Runner(tmp_path / "alone", "cpu", reference=faces)
+    alone.evaluate(few, [Setting()], names[:1])
+    assert first == alone.scores(few, Setting(), "FID-F") and len(first.without) == 3
+    assert first.values != every.values and len(every.without) == 5
 
 
 def test_kid_needs_the_pictures_of_its_reference(tmp_path, dataset) -> None:

@@ -86,6 +86,13 @@ def test_equal_print_is_marked_equally() -> None:
     assert text.count("| **20.00** |") == 2 and text.count("| _19.00_ |") == 1
 
 
+def test_the_first_guess_has_no_rank_among_distances_to_itself() -> None:
+    lines = tuple(Line(str(k), {"IndRMSE": Cell(value)}, {}) for k, value in enumerate((0.0, 20.0, 12.0, 15.0)))
+    text = render.markdown(Result("IV", "caption", ("IndRMSE",), (Block("x", "3 photos", lines),), ()))
+    assert "| 0 | 0.00 |" in text and "| 2 | **12.00** |" in text and "| 3 | _15.00_ |" in text
+    assert all("IndRMSE" in definitions.columns(number) for number in ("IV", "V"))
+
+
 def test_the_jackknife_of_a_mean_is_its_standard_error() -> None:
     values = np.random.default_rng(3).normal(size=30)
     without = {str(k): np.delete(values, k).mean() for k in range(30)}
