@@ -350,10 +350,9 @@ def bench(
     work: Work = Path("runs/measured"),
     limit: Limit = None,
     repeats: Annotated[int, typer.Option(min=1, help="Rounds of the timing.")] = 3,
-    batch: Annotated[list[int], typer.Option(min=1, help="Faces at once, beside one; repeatable, 1 for none.")] = [
-        4,
-        16,
-    ],  # noqa: B006
+    batch: Annotated[
+        list[int] | None, typer.Option(min=1, help="Faces at once, beside one; 4 and 16 by default, 1 for none.")
+    ] = None,
     methods: Annotated[list[str], typer.Option(help="Other methods that run here; repeatable.")] = [],  # noqa: B006
     device: cli.Device = "auto",
 ) -> None:
@@ -367,7 +366,7 @@ def bench(
     study = Study(test, train, work, profile, limit) if test and train else None
     place = speed.Place(profile, str(profiles.resolve_device(device)))
     rivals = [name for given in methods for name in given.split(",")]
-    for path in speed.bench(place, output, study, repeats, batch, rivals):
+    for path in speed.bench(place, output, study, repeats, batch or speed.BATCHES, rivals):
         typer.echo(path)
 
 
