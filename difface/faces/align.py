@@ -144,7 +144,7 @@ def paste(photo: np.ndarray, crop: np.ndarray, points: np.ndarray, strength: flo
     flags, shape = cv2.WARP_INVERSE_MAP, part.shape[1::-1]
     back = cv2.warpAffine(crop, to_crop, shape, flags=flags | cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     alpha = cv2.warpAffine(feather(size), to_crop, shape, flags=flags | cv2.INTER_LINEAR)[..., None]
-    alpha *= strength
+    alpha = strength * alpha
     part[...] = np.rint(alpha * back + (1 - alpha) * part)
 
 
