@@ -45,7 +45,7 @@ BATCH = 25
 """Faces at once where quality is measured."""
 BATCHES = (4, 16)
 """Faces at once, beside one, where speed is measured."""
-REFERENCED = 8
+REFERENCED = 4
 """Test faces that are compared with the baseline's and with the long chain's answers."""
 LONG = 1000
 """Steps of the long chain."""
