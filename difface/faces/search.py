@@ -60,12 +60,12 @@ def search(
         in pixels of the photo. The points are NaN where no orientation agrees.
     """
     faint, longest = min(FAINT, threshold), max(photo.shape[:2])
-    sides = (COARSEST,) if glance else (COARSEST, TILE)
-    found = _distinct(np.concatenate([_look(photo, detect, faint, turn, sides) for turn in range(4)]))
+    sizes = [_resized(photo, side / longest) for side in ((COARSEST,) if glance else (COARSEST, TILE))]
+    found = _distinct(np.concatenate([_look(photo.shape, sizes, detect, faint, turn) for turn in range(4)]))
     if longest > TILE and not glance:
+        finest = [_resized(photo, min(longest, FINEST) / longest)]
         for turn in _turns(found):
-            tiles = _look(photo, detect, faint, turn, (min(longest, FINEST),))
-            found = _distinct(np.concatenate([found, tiles]))
+            found = _distinct(np.concatenate([found, _look(photo.shape, finest, detect, faint, turn)]))
     again = [_again(photo, row, detect) for row in found]
     scores = np.array([score for score, _ in again])
     points = np.array([five for _, five in again]).reshape(-1, 5, 2)
@@ -82,42 +82,44 @@ def _turns(found: np.ndarray) -> list[int]:
     return np.flatnonzero(sums >= sums.max() / 2).tolist()
 
 
-def _look(photo: np.ndarray, detect: Detector, threshold: float, turn: int, sides: tuple[int, ...]) -> np.ndarray:
+def _look(
+    shape: tuple[int, ...], sizes: list[np.ndarray], detect: Detector, threshold: float, turn: int
+) -> np.ndarray:
     """What a detector finds in one orientation.
 
     Args:
-        photo, detect, threshold: see `search`.
+        shape: of the photo, (H, W, 3).
+        sizes: the photo at the sizes at which it is looked at.
+        detect, threshold: see `search`.
         turn: quarters of a turn anticlockwise, 0..3, by which the photo is turned before it is looked at.
-        sides: longer sides in pixels at which it is looked at.
 
     Returns:
         (n, 16), as of a `Detector` but in pixels of the photo, and the turn.
     """
-    turned = np.ascontiguousarray(np.rot90(photo, turn))
     found = [np.empty((0, 16))]
-    for side in sides:
-        for view, shift, scale, edges in _views(turned, side):
+    whole = np.array(shape[1::-1] if turn % 2 == 0 else shape[:2])  # width and height of the turned photo
+    for resized in sizes:
+        turned = np.ascontiguousarray(np.rot90(resized, turn))
+        scale = np.array(turned.shape[1::-1]) / whole
+        for view, shift, edges in _views(turned):
             rows = detect(view, threshold)
             rows = rows[~_cut(rows[:, :4], edges)]
             # Pixel i is centred at i + 0.5 in every size of the photo.
             places = (np.delete(rows, 4, 1).reshape(-1, 7, 2) + shift + 0.5) / scale - 0.5
-            places = _turned_back(places, turn, photo.shape)
+            places = _turned_back(places, turn, shape)
             corners, points = np.sort(places[:, :2], 1).reshape(-1, 4), places[:, 2:].reshape(-1, 10)
             found.append(np.concatenate([corners, rows[:, 4:5], points, np.full((len(rows), 1), turn)], 1))
     return np.concatenate(found)
 
 
-def _views(photo: np.ndarray, side: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-    """The photo with a longer side of `side` pixels, in tiles where that is more than `TILE`.
+def _views(resized: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """A photo in tiles, where its longer side is more than `TILE`.
 
     Yields:
-        RGB picture whose sides are multiples of `MULTIPLE`, empty space black; its place (2,) in the resized photo, and
-        that photo's size over the original's (2,), both as x, y; and the edges of the view (left, top, right, bottom)
-        at which faces are cut, infinite where the photo itself ends.
+        RGB picture whose sides are multiples of `MULTIPLE`, empty space black; its place (2,) in the photo as x, y; and
+        the edges of the view (left, top, right, bottom) at which faces are cut, infinite where the photo itself ends.
     """
-    resized = _resized(photo, side / max(photo.shape[:2]))
     height, width = resized.shape[:2]
-    scale = np.array([width / photo.shape[1], height / photo.shape[0]])
     for top in _starts(height):
         for left in _starts(width):
             part = resized[top : top + TILE, left : left + TILE]
@@ -125,7 +127,7 @@ def _views(photo: np.ndarray, side: int) -> Iterator[tuple[np.ndarray, np.ndarra
             view[: part.shape[0], : part.shape[1]] = part
             inner = np.array([left > 0, top > 0, left + TILE < width, top + TILE < height])
             edges = np.where(inner, [0, 0, TILE, TILE], [-np.inf, -np.inf, np.inf, np.inf])
-            yield view, np.array([left, top]), scale, edges
+            yield view, np.array([left, top]), edges
 
 
 def _starts(length: int) -> list[int]:
