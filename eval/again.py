@@ -161,6 +161,9 @@ def rows(results: Path, table: str | None = None) -> list[Row]:
     """
     files = sorted(results.glob("table_*.json")) if table is None else [record_file(results, table)]
     if not files or not files[0].is_file():
+        alone = [file.stem.removeprefix("table_") for file in sorted(results.glob("table_*.csv"))]
+        if alone if table is None else table in alone:
+            raise ValueError(_without_pictures(results, [table] if table else alone))
         which = "no table" if table is None else f"no table {table}"
         raise ValueError(
             f"{results} has {which} with its record (table_N.json); a folder of `python -m eval table` is accepted."
@@ -172,7 +175,18 @@ def rows(results: Path, table: str | None = None) -> list[Row]:
             own = (block["data"], block["sha256"], told["reference"], told.get("guess"))
             kept = [(label, row) for label, row in block["rows"].items() if row["pictures"]]
             found += [Row(results, told["table"], block["name"], label, row, *own) for label, row in kept]
+    if found and not any(row.pictures.is_dir() for row in found):
+        raise ValueError(_without_pictures(results, list(dict.fromkeys(row.table for row in found))))
     return found
+
+
+def _without_pictures(results: Path, tables: list[str]) -> str:
+    """Why numbers that are kept without what they were measured on cannot be made again."""
+    return (
+        f"{results} has the numbers of table {', '.join(tables)} without the pictures behind them, whose faces are not "
+        f"part of the repository: measure them on faces of your own (python -m eval table {tables[0]} --data DIR -o "
+        "results), or verify eval/proof, which is kept whole."
+    )
 
 
 def chosen(results: Path, table: str, row: str, block: str | None = None) -> Row:

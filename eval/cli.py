@@ -382,9 +382,10 @@ def status(
     """Say of every number of the paper whether it was reproduced, and if not, why."""
     from eval import status as measure
 
-    numbers = measure.status(results or measure.RESULTS)
+    results = results or measure.RESULTS
+    numbers = measure.status(results)
     typer.echo(measure.markdown(numbers))
-    for path in measure.write(numbers, output) if output else []:
+    for path in measure.write(numbers, output, results) if output else []:
         typer.echo(path)
 
 

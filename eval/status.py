@@ -2,10 +2,12 @@
 
 import html
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
 
 import pandas as pd
 
@@ -18,6 +20,7 @@ from eval.metrics import METRICS
 from eval.results_page import RESULTS
 from eval.tables import definitions
 from eval.tables.definitions import Row
+from eval.tables.record import record_file
 from eval.tables.render import AS_PRINTED
 
 REPRODUCED, OFF, OTHER_DATA, CANNOT_RUN = STATES = ("reproduced", "off", "other data", "cannot run")
@@ -45,6 +48,7 @@ class Number:
         measured: what was measured here; None where nothing was.
         difference: measured less printed, where the state is "off".
         detail: why there is no number and what gets it, or what else was measured on.
+        pictures: folder, below that of the results, of the pictures that were scored; None where it is not there.
     """
 
     table: str
@@ -56,6 +60,7 @@ class Number:
     measured: float | None = None
     difference: float | None = None
     detail: str = ""
+    pictures: str | None = None
 
     @property
     def said(self) -> str:
@@ -82,10 +87,22 @@ def _of_table(table: paper.Table, results: Path) -> Iterator[Number]:
     for block in table.blocks:
         for row in block.rows:
             found = _measured_row(measured, block.name, row.method, rows.get(row.method))
+            pictures = None if found is None else _pictures(results, table.number, found)
             for column, printed in zip(table.columns, row.values, strict=True):
                 if printed is not None:
                     place = (table.number, block.name, row.method, column.name, printed)
-                    yield _judged(place, column.digits, found) or _absent(place, rows.get(row.method), networks)
+                    judged = _judged(place, column.digits, found)
+                    seen = pictures if column.name in METRICS else None
+                    yield (replace(judged, pictures=seen) if judged else _absent(place, rows.get(row.method), networks))
+
+
+def _pictures(results: Path, number: str, found: pd.Series) -> str | None:
+    """The folder of a measured row's pictures, by the table's record, if both are there."""
+    file = record_file(results, number)
+    blocks = json.loads(file.read_text(encoding="utf-8"))["blocks"] if file.is_file() else ()
+    named = [block["rows"].get(found["method"]) for block in blocks if block["name"] == found["data"]]
+    folder = named[0]["pictures"] if named and named[0] else None
+    return folder if folder and any((results / folder).glob("*.png")) else None
 
 
 def _measured_row(table: pd.DataFrame, block: str | None, method: str, row: Row | None) -> pd.Series | None:
@@ -168,12 +185,17 @@ def _lines(numbers: list[Number]) -> list[list[str]]:
     return [["Table", "row", "column", "state", "printed", "measured"], *body]
 
 
-def write(numbers: list[Number], folder: Path) -> list[Path]:
-    """Write status.md, status.json, status.html and the badge status.svg, each whole or not at all; their paths."""
+def write(numbers: list[Number], folder: Path, results: Path = RESULTS) -> list[Path]:
+    """Write status.md, status.json, status.html and the badge status.svg, each whole or not at all; their paths.
+
+    Args:
+        numbers, results: as for `status`; the page has links to the pictures that are there, relative to its folder.
+        folder: where to.
+    """
     texts = {
         "md": markdown(numbers) + "\n",
         "json": json.dumps({"counts": counts(numbers), "numbers": [asdict(number) for number in numbers]}, indent=1),
-        "html": _page(numbers),
+        "html": _page(numbers, Path(os.path.relpath(results, folder)), results),
         "svg": badge(numbers),
     }
     paths = [folder / f"status.{ending}" for ending in texts]
@@ -187,20 +209,32 @@ _HTML = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Every number of the paper</title>
 <style>body{{font:15px/1.4 system-ui,sans-serif;margin:2em auto;max-width:75em;padding:0 1em}}
 td,th{{padding:.2em .6em;text-align:left;border-bottom:1px solid #ddd}}table{{border-collapse:collapse}}
-.reproduced{{background:#d9f2dd}}.off{{background:#fbe3d6}}</style>
+img{{height:2.6em;vertical-align:middle}}.reproduced{{background:#d9f2dd}}.off{{background:#fbe3d6}}</style>
 <h1>Every number of the paper</h1><p>{summary}</p>{grid}</html>
 """
 
 
-def _page(numbers: list[Number]) -> str:
+def _page(numbers: list[Number], way: Path, results: Path) -> str:
+    """The HTML page, from whose folder `way` leads to the results."""
     head, *body = _lines(numbers)
-    top = "".join(f"<th scope='col'>{html.escape(cell)}</th>" for cell in head)
+    top = "".join(f"<th scope='col'>{html.escape(cell)}</th>" for cell in [*head, "pictures"])
     rows = "".join(
-        f"<tr class='{number.state.split()[0]}'>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells)}</tr>"
+        f"<tr class='{number.state.split()[0]}'>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells)}"
+        f"<td>{_link(number, way, results)}</td></tr>"
         for number, cells in zip(numbers, body, strict=True)
     )
     summary = ", ".join(f"{count} {state}" for state, count in counts(numbers).items())
     return _HTML.format(summary=html.escape(summary), grid=f"<table><thead><tr>{top}</tr></thead>{rows}</table>")
+
+
+def _link(number: Number, way: Path, results: Path) -> str:
+    """The first of the pictures behind a number, as a link to their folder; "" where there are none."""
+    if number.pictures is None:
+        return ""
+    names = sorted(file.name for file in (results / number.pictures).glob("*.png"))
+    folder = quote((way / number.pictures).as_posix())
+    first = f"<img src='{folder}/{quote(names[0])}' alt='{html.escape(names[0])}' loading='lazy'>"
+    return f"<a href='{folder}/' title='{len(names)} pictures'>{first}</a>"
 
 
 _BADGE = """<svg xmlns="http://www.w3.org/2000/svg" width="250" height="20" role="img" aria-label="{text}">

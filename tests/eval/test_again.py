@@ -151,6 +151,19 @@ def test_what_is_not_there_is_one_line(results, capsys, arguments, said):
     assert said in error and len([line for line in error.splitlines() if line.startswith("error")]) == 1
 
 
+def test_committed_tables_say_why_they_cannot_be_made_again(results, capsys):
+    """Those whose faces are no part of the repository, with their records or without."""
+    said = "without the pictures behind them, whose faces are not part of the repository"
+    shutil.rmtree(results / "restored")
+    for folder in (results, RESULTS):
+        assert main(["verify", "--results", str(folder)]) == 2
+        error = capsys.readouterr().err
+        assert re.search(f"has the numbers of table [IVX, ]*III[IVX, ]* {said}", error) and error.count("error") == 1
+        assert "verify eval/proof" in error
+    assert main(["again", "III", "DifFace", "PSNR", "--results", str(RESULTS)]) == 2
+    assert "python -m eval table III --data DIR" in capsys.readouterr().err
+
+
 def test_a_reference_that_is_not_given_is_said(results, tmp_path):
     file = results / "table_III.json"
     told = json.loads(file.read_text())

@@ -1,6 +1,7 @@
 """Every printed number has one state, and none is called reproduced that was not measured on the paper's data."""
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +13,7 @@ from eval.tables.build import Block, Cell, Line, Result
 from eval.tables.render import frame
 
 ROOT = Path(status.__file__).parent.parent
+PROOF = ROOT / "eval" / "proof"
 REMEDY = "run `DIFFACE_CACHE=/nowhere python -m eval status -o docs/status`"
 
 
@@ -91,6 +93,21 @@ def test_the_committed_tables_claim_nothing(no_weights, tmp_path, capsys):
     assert "0 of 394 reproduced" in (tmp_path / "status.svg").read_text()
     page = (tmp_path / "status.html").read_text()
     assert page.count("<tr class=") == 394 and "| all | 0 | 0 |" in capsys.readouterr().out
+
+
+def test_the_page_links_to_the_pictures_behind_a_number(no_weights, tmp_path):
+    """From another folder, of the results that are kept whole; numbers that are of no pictures have no link."""
+    numbers = status.status(PROOF)
+    status.write(numbers, tmp_path / "page", PROOF)
+    page = (tmp_path / "page" / "status.html").read_text()
+    links = dict(zip(re.findall("<a href='(.*?)'", page), re.findall("<img src='(.*?)'", page), strict=True))
+    scored = [number for number in numbers if number.pictures]
+    assert {(number.table, number.method, number.column) for number in scored} >= {("III", "DifFace", "PSNR")}
+    assert all(number.measured is not None and number.column not in ("Runtime", "Params prior") for number in scored)
+    for folder, first in links.items():
+        assert (tmp_path / "page" / folder).is_dir() and (tmp_path / "page" / first).suffix == ".png"
+        assert (tmp_path / "page" / first).is_file()
+    assert page.count("<a href=") == len(scored) > 2 and "<a href=" not in status._page(status.status(), ROOT, ROOT)
 
 
 def test_the_kept_page_and_badge_are_of_today(no_weights):
