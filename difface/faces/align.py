@@ -122,13 +122,14 @@ def jittered(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return (points - centre) @ turn.T + centre + JITTER_SHIFT * side * rng.standard_normal(2)
 
 
-def paste(photo: np.ndarray, crop: np.ndarray, points: np.ndarray) -> None:
+def paste(photo: np.ndarray, crop: np.ndarray, points: np.ndarray, strength: float = 1.0) -> None:
     """Put an aligned crop back where it came from, into `photo` itself, its edge fading into what is there.
 
     Args:
         photo: (H, W, 3) uint8; changed within the face's square only.
         crop: (size, size, 3) uint8, in FFHQ alignment.
         points: (5, 2), the face's points in the photo.
+        strength: in [0, 1], how much of the crop is seen; the rest is the photo's own.
     """
     transform = similarity(points, FFHQ_TEMPLATE * len(crop))
     size = max(1, len(crop) // max(1, int(transform.scale)))
@@ -143,6 +144,7 @@ def paste(photo: np.ndarray, crop: np.ndarray, points: np.ndarray) -> None:
     flags, shape = cv2.WARP_INVERSE_MAP, part.shape[1::-1]
     back = cv2.warpAffine(crop, to_crop, shape, flags=flags | cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     alpha = cv2.warpAffine(feather(size), to_crop, shape, flags=flags | cv2.INTER_LINEAR)[..., None]
+    alpha = strength * alpha
     part[...] = np.rint(alpha * back + (1 - alpha) * part)
 
 
