@@ -16,15 +16,17 @@ def asked(address: str, *calls: tuple[str, dict]) -> tuple[dict, list]:
     """The tools by name, and the answers to calls, one after the other; a call may be a function of the last answer."""
 
     async def ask() -> tuple[dict, list]:
-        async with streamablehttp_client(f"{address}/gradio_api/mcp/") as (read, write, _):
-            async with mcp.ClientSession(read, write) as session:
-                await session.initialize()
-                tools = {tool.name: tool for tool in (await session.list_tools()).tools}
-                answers: list = []
-                for name, given in calls:
-                    given = given(answers[-1]) if callable(given) else given
-                    answers.append(await session.call_tool(name, given))
-                return tools, answers
+        async with (
+            streamablehttp_client(f"{address}/gradio_api/mcp/") as (read, write, _),
+            mcp.ClientSession(read, write) as session,
+        ):
+            await session.initialize()
+            tools = {tool.name: tool for tool in (await session.list_tools()).tools}
+            answers: list = []
+            for name, given in calls:
+                given = given(answers[-1]) if callable(given) else given
+                answers.append(await session.call_tool(name, given))
+            return tools, answers
 
     return asyncio.run(ask())
 
