@@ -107,7 +107,7 @@ def tab(profile: profiles.Profile, minutes: int) -> None:
             start = widgets.may_be_empty(
                 gr.Slider(1, 1000, profile.begin_index, step=1, label="N", elem_id="about-start")
             )
-            curve = gr.HTML(contraction_curve(profile.begin_index), elem_id="curve", padding=False)
+            curve = gr.HTML(contraction_curve(profile.begin_index), label="The curve", elem_id="curve", padding=False)
     start.change(
         contraction_of,
         start,

@@ -2,18 +2,23 @@
 
 import os
 import reprlib
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.exceptions import InvalidPathError
+from PIL import Image
 
-from space import shared
+from space import api, shared
 
 NOT_UPLOADED = "the file is none that was uploaded to this page; a picture is accepted: upload it first."
 """Said of every other file, so that nobody learns which files there are."""
 UNFIT = "the request does not fit this page; what the page itself sends is accepted: see “Use via API” at its foot."
+
+DATA = "data:image/png;base64"
 
 
 class Refused(ValueError):
@@ -36,8 +41,9 @@ class Page(gr.Blocks):
         with shared.one_line():
             try:
                 refuse_outsiders(inputs)
-                for field, value in zip(block_fn.inputs, inputs, strict=False):
+                for k, (field, value) in enumerate(zip(block_fn.inputs, inputs, strict=False)):
                     check_field(field, value)
+                    inputs[k] = taken_in(field, value)
                 return await super().preprocess_data(block_fn, inputs, state, explicit_call)
             except InvalidPathError:
                 raise Refused(NOT_UPLOADED) from None
@@ -45,6 +51,41 @@ class Page(gr.Blocks):
                 raise
             except Exception as error:  # of pydantic, of a component, of too few values: long, and for programmers
                 raise Refused(UNFIT) from error
+
+    def get_api_info(self, all_endpoints: bool = False, page: str | None = None) -> dict:
+        """As Gradio's, with a sentence on every parameter and result."""
+        return api.described(super().get_api_info(all_endpoints, page), self)
+
+
+def taken_in(field: gr.components.Component, value: Any) -> Any:
+    """A value as Gradio takes it: layers of a canvas that are data addresses, as /mask answers them, become files here.
+
+    Raises:
+        ValueError: such an address holds no data.
+    """
+    if (
+        not isinstance(field, gr.ImageEditor)
+        or not isinstance(value, dict)
+        or not isinstance(value.get("layers"), list)
+    ):
+        return value
+    return value | {"layers": [_file_of(layer) if isinstance(layer, str) else layer for layer in value["layers"]]}
+
+
+def _file_of(address: str) -> dict:
+    kind, _, data = address.partition(",")
+    if kind != DATA:
+        raise ValueError
+    path = shared.result_folder() / "layer.png"
+    path.write_bytes(b64decode(data, validate=True))
+    return {"path": str(path), "meta": {"_type": "gradio.FileData"}}
+
+
+def data_address(picture: Image.Image) -> str:
+    """A picture as a data address of a PNG file, so that a client can hand it back as it is."""
+    file = BytesIO()
+    picture.save(file, "PNG")
+    return f"{DATA},{b64encode(file.getvalue()).decode()}"
 
 
 def refuse_outsiders(value: Any) -> None:
@@ -90,9 +131,10 @@ def _accepted(field: gr.components.Component, value: Any) -> str | None:
             return None if isinstance(value, bool) else "true or false"
         case gr.Textbox():
             return None if isinstance(value, str) else "text"
-        case gr.Dropdown():
+        case gr.Dropdown() | gr.Radio():
             choices = [choice for _, choice in field.choices]
-            return None if value in choices else f"one of {', '.join(map(str, choices))}"
+            fits = value in choices or (value is None and isinstance(field, gr.Radio))
+            return None if fits else f"one of {', '.join(map(str, choices))}"
         case gr.CheckboxGroup():
             return None if isinstance(value, list) else "a list"
         case gr.Dataset():

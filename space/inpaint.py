@@ -20,7 +20,7 @@ from difface.inpaint import ETA, START, fill
 from difface.pipeline import DifFaceOutput
 from difface.tone import tone_of
 from difface.weights import WeightError
-from space import judged, running, shared, widgets
+from space import api, entry, judged, running, shared, widgets
 from space.restore import DDIM_STEPS
 
 KINDS = [
@@ -97,9 +97,17 @@ def _prepare_canvas(size: int, given: list[gr.components.Component], painted: li
         given,
         painted[0],
         trigger_mode="always_last",
+        api_name="mask_of_seed",
+        api_visibility="private",
+        show_progress_on=painted[0],
+        **judged.LOOK,
+    )
+    gr.Button(visible=False).click(  # for the API alone
+        mask_maker(size),
+        given,
+        gr.JSON(visible=False, label="The mask, as /inpaint takes it"),
         api_name="mask",
         api_description="A mask for a face, to be handed to /inpaint as `painted`.",
-        show_progress_on=painted[0],
         **judged.LOOK,
     )
 
@@ -141,6 +149,7 @@ def _canvas() -> gr.ImageEditor:
         return [layer.path for layer in value.layers] if value else []
 
     canvas.preprocess = layers
+    canvas.api_info = lambda: api.PAINTED_SCHEMA
     return canvas
 
 
@@ -207,12 +216,27 @@ def painter(size: int) -> Callable:
 def masker(size: int) -> Callable:
     """The function behind another seed of the mask, for a model of `size` pixels."""
 
-    def mask(face: str | None, aligned: bool, kind: str | None, mask_seed: int) -> dict:
+    def mask_of_seed(face: str | None, aligned: bool, kind: str | None, mask_seed: int) -> dict:
         """The face with a mask painted on it; without a kind of mask, what is painted stays."""
         if kind is None:
             return gr.skip()
         with shared.one_line():
             return _masked(face, aligned, kind, mask_seed, size)
+
+    return mask_of_seed
+
+
+def mask_maker(size: int) -> Callable:
+    """The function behind /mask, for a model of `size` pixels."""
+
+    def mask(face: str | None, aligned: bool, kind: str | None, mask_seed: int) -> dict:
+        """What the canvas would hold: a layer that is white where the face is missing, as a data address."""
+        with shared.one_line():
+            if kind is None:
+                kinds = ", ".join(kind for _, kind in KINDS)
+                raise ValueError(f"no kind of mask is chosen; one of {kinds} is accepted: choose one.")
+            sheet = _masked(face, aligned, kind, mask_seed, size)
+            return sheet | {"background": None, "layers": [*map(entry.data_address, sheet["layers"])]}
 
     return mask
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import gradio as gr
 
 from difface import profiles
-from space import about, answers, entry, inpaint, paper, photo, restore, shared, widgets, worse
+from space import about, answers, api, entry, inpaint, paper, photo, restore, shared, widgets, worse
 
 MAX_WAITING = 40
 THEME = gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]).set(
@@ -81,6 +81,7 @@ def build(profile_name: str = profiles.DEFAULT, examples: Path = shared.EXAMPLES
         page.load(_tab_of, None, tabs, api_name="tab_of_address", **widgets.PRIVATE)
         gr.Markdown(_banner(profile), elem_id="banner")
         gr.Markdown(FOOT.format(minutes=minutes, licence=profile.licence), elem_classes="foot")
+    api.document(page)
     return page.queue(max_size=MAX_WAITING, default_concurrency_limit=1)
 
 

@@ -57,15 +57,17 @@ def tab(profile: profiles.Profile) -> None:
     widgets.on_press(pressed, drawer(profile.name), [number, face, aligned], [drawn, files, status], "figure", what)
     gr.Markdown("**Tables I to XI**: what the paper prints, and beside it what was measured here, where it was.")
     table = gr.Dropdown(TABLES, value="I", label="Table", elem_id="table-number")
-    shown = gr.HTML(table_html("I"), elem_id="table", padding=False)
-    table.change(table_html, table, shown, api_name="table", queue=False, show_progress="hidden")
+    shown = gr.HTML(table_html("I"), label="The table", elem_id="table", padding=False)
+    about = "A table of the paper: what is printed, what was measured here, and notes."
+    told = dict(api_name="table", api_description=about)
+    table.change(table_html, table, shown, queue=False, show_progress="hidden", **told)
 
 
 def drawer(profile: str) -> Callable:
     """The function behind the button."""
 
     @shared.on_gpu
-    def figure(number: str, face: str | None, aligned: bool) -> Iterator[tuple]:
+    def figure(number: str, face: str | None = None, aligned: bool = False) -> Iterator[tuple]:
         """Draw a figure."""
         with shared.one_line():
             yield None, None, widgets.under_way("Drawing")
@@ -97,7 +99,7 @@ def _draw(number: str, faces, profile: str, device: str, report: Callable) -> li
 
     hook = make(profile, None, "ddim").unet.register_forward_hook(called)
     try:
-        with TemporaryDirectory(prefix="difface-figure-") as work:
+        with TemporaryDirectory(dir=shared.result_folder()) as work:
             runner = Runner(Path(work), device, "auto", make=make)
             drawn, table = FUNCTIONS[number](faces, runner, profile, **_options(number))
     finally:

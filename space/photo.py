@@ -38,12 +38,14 @@ def tab(profile: profiles.Profile, examples: Path, single: Tab, tabs: gr.Tabs) -
         single: the tab that takes a picture without a face that is found.
         tabs: all of them, to go there.
     """
-    found = gr.State()  # how many faces were found; None until then
+    # Ticked by the page once faces were found: from then on no number means no face.
+    only = gr.Checkbox(False, visible="hidden", label="Only these, even if there are none")
     with gr.Row(elem_classes="work"):
         with gr.Column():
             photo, _ = widgets.picture("A photo", examples, "photo", height=190)
             boxes = widgets.shown("Faces found", "photo-boxes", ["fullscreen"], height=300)
             numbers = gr.CheckboxGroup([], label="Faces to restore", type="value", elem_id="photo-faces")
+            numbers.preprocess = lambda chosen: chosen  # over the API without a look first: judged by `_chosen`
             pressed = widgets.buttons("Restore", "photo-restore")
             told = widgets.status("photo-found")
             as_face = gr.Button("Show where the face is, or take it whole", visible=False, elem_id="photo-as-face")
@@ -57,10 +59,10 @@ def tab(profile: profiles.Profile, examples: Path, single: Tab, tabs: gr.Tabs) -
             preset = widgets.presets(profile.begin_index)
             scale, start, seed = _settings(profile)
     widgets.follow(preset, start, "photo")
-    _find_on_change(photo, profile.size, boxes, [numbers, told, found, as_face])
-    what = "Restore faces of a photo, by the numbers of /find_faces; if that was not called before, all that are sure "
-    what += "and would not come back softer."
-    given = [photo, numbers, scale, start, seed, found]
+    _find_on_change(photo, profile.size, boxes, [numbers, told, only, as_face])
+    what = "Restore faces of a photo, by the numbers of /find_faces; without numbers, all that are sure and would not "
+    what += "come back softer. One call is enough."
+    given = [photo, numbers, scale, start, seed, only]
     widgets.on_press(pressed, photo_restorer(profile.name), given, outputs, "restore_photo", what)
     as_face.click(
         lambda photo: (photo, False, gr.Tabs(selected="restore")),
@@ -87,7 +89,7 @@ def _find_on_change(photo: gr.Image, size: int, boxes: gr.Image, told: list) -> 
         lambda photo: (
             gr.update(choices=[], value=[]),
             widgets.under_way("Finding the faces") if photo else "",
-            None,
+            False,
             gr.update(visible=False),
         ),
         photo,
@@ -128,14 +130,14 @@ def finder(size: int) -> Callable:
     def find_faces(photo: str | None) -> tuple:
         """Find and number the faces, and tick those that are to be restored."""
         if not photo:
-            return None, gr.update(choices=[], value=[]), "", None, gr.update(visible=False)
+            return None, gr.update(choices=[], value=[]), "", False, gr.update(visible=False)
         with shared.one_line():
             picture = shared.read(photo)
             found = look_at(picture, size)
             choices = [(f"{k} {one.label}", k) for k, one in enumerate(found, 1)]
             ticks = gr.update(choices=choices, value=ticked(found))
             shown = numbered(picture, [one.face for one in found])
-            return shown, ticks, _found(found, size), len(found), gr.update(visible=not found)
+            return shown, ticks, _found(found, size), bool(found), gr.update(visible=not found)
 
     return find_faces
 
@@ -171,18 +173,16 @@ def photo_restorer(profile: str) -> Callable:
 
     @shared.on_gpu
     def restore_photo_(
-        photo: str | None, numbers: list[int], scale: int, start: int, seed: int, found: int | None
+        photo: str | None, numbers: list[int], scale: int, start: int, seed: int, only: bool
     ) -> Iterator[tuple]:
         """Restore the faces of a photo."""
         with shared.one_line():
             picture, seed = shared.read(photo), shared.seed_of(seed)
-            if found and not numbers:
+            if only and not numbers:
                 raise ValueError(NOTHING_CHOSEN)
             yield None, widgets.under_way("Finding the faces"), None
             seen = look_at(picture, profiles.profile(profile).size)
-            chosen = [seen[k - 1].face for k in (numbers if found or numbers else ticked(seen)) if 0 < k <= len(seen)]
-            if seen and not chosen:
-                raise ValueError(NOTHING_CHOSEN)
+            chosen = _chosen(numbers or ticked(seen), seen)
 
             def work(report: Callable) -> tuple[tuple[Image.Image, dict], list[str]]:
                 def attempt(device: str, batch: int) -> tuple[Image.Image, dict]:
@@ -200,6 +200,22 @@ def photo_restorer(profile: str) -> Callable:
             yield _pair(picture, result), widgets.note(_summary(info["faces"], result), *info["notes"], *notes), file
 
     return restore_photo_
+
+
+def _chosen(numbers: list[int], seen: list[Found]) -> list[faces.Face]:
+    """The faces of these numbers.
+
+    Raises:
+        ValueError: there is none of such a number, or there are faces and none is chosen.
+    """
+    for number in numbers:
+        if not isinstance(number, int) or not 0 < number <= len(seen):
+            raise ValueError(
+                f"face {number!r:.20} is chosen of {len(seen)}; those that are found are accepted: tick them."
+            )
+    if seen and not numbers:
+        raise ValueError(NOTHING_CHOSEN)
+    return [seen[number - 1].face for number in dict.fromkeys(numbers)]
 
 
 def _pair(before: Image.Image, after: Image.Image) -> tuple[Image.Image, Image.Image]:

@@ -286,10 +286,12 @@ def delete_results() -> None:
 
     Gradio does so with uploads, but forgets the files of a component whose properties an event has updated.
     """
-    for old in Path(gr.utils.get_upload_folder()).glob("result-*"):
+    folder = Path(gr.utils.get_upload_folder())
+    of_assistants = folder.glob("*/file.*")  # as Gradio's MCP server calls what they send
+    for old in [*folder.glob("result-*"), *of_assistants]:
         with suppress(OSError):  # gone already, or being sent: next time
             if time.time() - old.stat().st_mtime >= CLEANING[1]:
-                shutil.rmtree(old)
+                shutil.rmtree(old) if old.is_dir() else old.unlink()
 
 
 def keep_clean(ended: Event) -> Thread:

@@ -225,7 +225,7 @@ def files(elem_id: str) -> gr.File:
 
 def status(elem_id: str, value: str = "") -> gr.HTML:
     """Where a run says how far it is and what came out; screen readers read it out (`page.js`)."""
-    return gr.HTML(value, elem_id=elem_id, elem_classes="status", padding=False)
+    return gr.HTML(value, label="What is said of it", elem_id=elem_id, elem_classes="status", padding=False)
 
 
 def note(*sentences: str) -> str:

@@ -74,7 +74,8 @@ def tab(profile: profiles.Profile) -> None:
     taken = dict(api_name="astronaut", api_description=about)
     astronaut.click(lambda: _astronaut(profile.size), None, face, **taken, **shared.QUEUE)
     another = "() => Math.floor(Math.random() * 2 ** 31)"  # each time; over the API a seed draws its face
-    invent.click(inventor(profile.name), seed, face, js=another, api_name="invent", **shared.QUEUE)
+    drawn = dict(api_name="invent", api_description="A face that nobody has: a sample of the prior, by its seed.")
+    invent.click(inventor(profile.name), seed, face, js=another, **drawn, **shared.QUEUE)
 
 
 def _sliders(ranges: Ranges) -> list[gr.Slider]:

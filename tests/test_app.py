@@ -141,7 +141,7 @@ def test_a_run_can_be_followed_and_cancelled_and_the_next_is_served(client, uplo
 
 def test_the_faces_of_a_photo_are_found_and_restored_but_for_those_left_out(client, photos):
     photo = photos / "wall.png"
-    boxes, faces, message = call(client, "/find_faces", photo=photo)
+    boxes, faces, message, _ = call(client, "/find_faces", photo=photo)
     numbers, count = faces["value"], len(faces["choices"])
     assert Image.open(boxes).size > Image.open(photo).size  # enlarged, for the numbers
     assert 3 <= len(numbers) <= count
@@ -150,20 +150,25 @@ def test_the_faces_of_a_photo_are_found_and_restored_but_for_those_left_out(clie
     assert "1 face was restored" in summary
     assert Image.open(file).size == tuple(2 * side for side in Image.open(photo).size)
     assert "AI-restored" in Image.open(file).text["Comment"]
-    assert "no face is ticked" in refusal(client, "/restore_photo", photo=photo, numbers=[])
+    assert "no face is ticked" in refusal(client, "/restore_photo", photo=photo, numbers=[], only=True)
 
 
-def test_a_stranger_restores_all_faces_of_a_photo(server, photos):
+def test_one_call_restores_the_faces_of_a_photo_whoever_calls(server, client, photos):
     photo = photos / "wall.png"
     stranger = gradio_client.Client(server[0], verbose=False, analytics_enabled=False)
     _, summary, file = call(stranger, "/restore_photo", photo=photo)
     assert re.search(r"[3-9] faces were restored", summary)
     assert Image.open(file).size == Image.open(photo).size
+    _, summary, _ = call(stranger, "/restore_photo", photo=photo, numbers=[2])
+    assert "1 face was restored" in summary
+    assert "face 99 is chosen of" in refusal(stranger, "/restore_photo", photo=photo, numbers=[99])
+    call(client, "/find_faces", photo=photo)  # who has looked before gets the same
+    assert Image.open(call(client, "/restore_photo", photo=photo)[2]).tobytes() == Image.open(file).tobytes()
 
 
 def test_a_photo_without_faces_is_told_so(client, tmp_path):
     Image.new("RGB", (200, 200), "grey").save(tmp_path / "wall.png")
-    _, faces, message = call(client, "/find_faces", photo=tmp_path / "wall.png")
+    _, faces, message, _ = call(client, "/find_faces", photo=tmp_path / "wall.png")
     assert "No face was found by" in message and "show where the face is" in message
     assert faces["value"] == []
     assert "no face was found" in refusal(client, "/restore_photo", photo=tmp_path / "wall.png")
@@ -367,6 +372,37 @@ def test_every_event_has_a_name(client):
         "restore", "batch", "look", "find_faces", "restore_photo", "mask", "inpaint", "answers", "worsen",
         "restore_worse", "astronaut", "invent", "figure", "table", "contraction",
     }  # fmt: skip
+
+
+def test_every_parameter_is_described_and_every_result_is_named(client):
+    endpoints = client.view_api(return_format="dict")["named_endpoints"]
+    assert len(endpoints) == 15
+    for name, endpoint in endpoints.items():
+        assert len(endpoint["description"]) > 15, name
+        for parameter in endpoint["parameters"]:
+            assert parameter["python_type"]["description"].count(".") > 1, (name, parameter)
+        names = [result["label"] for result in endpoint["returns"]]
+        assert names and not any(re.match(r"value_\d", one) for one in names) and len({*names}) == len(names), name
+    said = {one["parameter_name"]: one["python_type"]["description"] for one in endpoints["/restore"]["parameters"]}
+    assert "A number in 60..1000." in said["start"] and "dpm++sde (DPM-Solver++ SDE)" in said["scheduler"]
+    assert "Fresh noise per step" in said["eta"]
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "said"),
+    [
+        ("/restore", {"start": 1001}, "N: how much is drawn anew is 1001; a number in 60..1000 is accepted"),
+        ("/restore", {"calls": 1}, "Network calls is 1; a number in 2..50 is accepted"),
+        ("/restore", {"eta": -0.1}, "η is -0.1; a number in 0..1 is accepted"),
+        ("/answers", {"count": 9}, "Answers is 9; a number in 2..8 is accepted"),
+        ("/restore_worse", {"quality": 101}, "q: JPEG quality is 101; a number in 5..100 is accepted"),
+        ("/mask", {"kind": "star"}, "Or a mask at a click is 'star'; one of box, irregular"),
+        ("/mask", {"kind": None}, "no kind of mask is chosen; one of box, irregular"),
+    ],
+)
+def test_what_is_out_of_range_is_refused_in_one_line(client, upload, name, fields, said):
+    message = refusal(client, name, face=upload, **fields)
+    assert said in message and "\n" not in message
 
 
 def test_nothing_on_the_page_comes_from_elsewhere(server):

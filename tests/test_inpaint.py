@@ -3,8 +3,10 @@
 import json
 import re
 import socket
+from base64 import b64decode
 from dataclasses import replace
 from functools import partial
+from io import BytesIO
 
 import numpy as np
 import pytest
@@ -162,9 +164,9 @@ def ask(page, name: str, path, **fields):
 @pytest.mark.parametrize("kind", ["box", "irregular", "half", "expand"])
 def test_the_page_paints_the_masks_of_the_four_kinds(page, case, tmp_path, kind):
     value = ask(page, "/mask", tmp_path / "in" / "face.png", kind=kind, mask_seed=5)
-    (layer,) = (Image.open(path) for path in value["layers"])
+    (layer,) = (Image.open(BytesIO(b64decode(address.partition(",")[2]))) for address in value["layers"])
     wanted = masks.MASKS[kind](torch.Generator().manual_seed(5)).paint(100)[0, 0].numpy()
-    assert layer.size == Image.open(value["background"]).size == (512, 512)
+    assert layer.size == (512, 512)
     painted = layer.getchannel("A").resize((100, 100), Image.Resampling.NEAREST)
     assert np.array_equal(np.asarray(painted) == 255, wanted == 1)
 
@@ -173,15 +175,15 @@ def test_the_page_fills_in_as_the_command_does(page, run, case, tmp_path):
     """A black hole that is found is filled with the command's own bytes; the rest stays; the file says what made it."""
     levels, hole = case
     face = tmp_path / "in" / "face.png"
-    layers = ask(page, "/mask", face, kind="auto", mask_seed=0)["layers"]
-    result = ask(page, "/inpaint", face, painted=paint(layers[0]), steps=20, start=480, seed=3)
+    mask = ask(page, "/mask", face, kind="auto", mask_seed=0)
+    result = ask(page, "/inpaint", face, painted=mask, steps=20, start=480, seed=3)
     assert "11% of the face was missing" in result[SUMMARY]
     assert run(face, "-o", tmp_path / "out", "--seed", 3, "--steps", 20, "--device", "cpu") == (0, [])
     assert np.abs(read(result[FILE]).astype(int) - read(tmp_path / "out" / "face.png")).max() <= 1
     assert np.array_equal(read(result[FILE])[~hole], levels[~hole])
     made = json.loads(Image.open(result[FILE]).text["difface"])
     assert (made["rule"], made["gamma"], made["composite"], made["eta"], made["seed"]) == ("step", "0.5", True, 1.0, 3)
-    other = ask(page, "/inpaint", face, painted=paint(layers[0]), steps=20, seed=4)
+    other = ask(page, "/inpaint", face, painted=mask, steps=20, seed=4)
     differs = (read(other[FILE]) != read(result[FILE])).any(2)
     assert differs[hole].mean() > 0.5 and not differs[~hole].any()
 
@@ -203,6 +205,9 @@ def test_the_page_takes_gamma_and_leaves_the_composite_out(page, case, tmp_path)
         ({"painted": "white"}, "the whole picture is marked"),
         ({"painted": "wide"}, "the same shape is accepted"),
         ({"painted": "text"}, "the painted mask is no picture"),
+        ({"painted": {"layers": ["data:image/png;base64,bm9uZQ=="]}}, "the painted mask is no picture"),
+        ({"painted": {"layers": ["data:image/png;base64,?"]}}, "the request does not fit this page"),
+        ({"painted": {"layers": ["/etc/passwd"]}}, "the request does not fit this page"),
         ({"gamma": "0.6"}, "in [0, 0.5]"),
         ({"gamma": "much"}, "a number or inf is accepted"),
         ({"start": 60, "steps": 20, "seed": None}, "the seed is empty"),
@@ -216,7 +221,7 @@ def test_the_page_refuses_in_one_line(page, case, tmp_path, fields, says):
     Image.new("L", (200, 100), 255).save(tmp_path / "wide.png")
     (tmp_path / "text.png").write_text("no picture")
     given = {"painted": "mask"} | fields
-    if given["painted"]:
+    if isinstance(given["painted"], str):
         given["painted"] = paint(tmp_path / f"{given['painted']}.png")
     with pytest.raises(AppError) as caught:
         ask(page, "/inpaint", tmp_path / "in" / "face.png", **given)

@@ -30,9 +30,9 @@ def upload(tmp_path) -> str:
 def found(monkeypatch, upload: str, *there: faces.Face) -> tuple[list[str], list[int], str]:
     """The labels, the ticks and the note for these faces."""
     monkeypatch.setattr(faces, "find_faces", lambda picture: list(there))
-    _, choices, note, count, as_face = photo.finder(SIZE)(upload)
-    assert count == len(there) and not as_face["visible"]
-    assert [number for _, number in choices["choices"]] == [*range(1, count + 1)]
+    _, choices, note, only, as_face = photo.finder(SIZE)(upload)
+    assert only is bool(there) and not as_face["visible"]
+    assert [number for _, number in choices["choices"]] == [*range(1, len(there) + 1)]
     return [label for label, _ in choices["choices"]], choices["value"], note
 
 
