@@ -2,21 +2,26 @@
 
 import argparse
 import os
+import shutil
 import signal
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
+from pathlib import Path
 from threading import Event
 
 import gradio as gr
+from filelock import FileLock, Timeout
 
 from difface.profiles import restoring_estimator
 from space.page import SCRIPT, STYLE, THEME, build
 from space.shared import EXAMPLES, ROOT, best_profile, fetch_detector, keep_clean, spaces, warm_up
 
 MAX_UPLOAD = "64mb"
+FOLDER, LOCK = "difface-", "lock"
+"""Prefix of a server's folder, and the file in it that it holds while it runs."""
 HAS_MCP = find_spec("mcp") is not None
 """Whether assistants can take the API as their tools: `pip install "gradio[mcp]"`."""
 
@@ -39,16 +44,28 @@ def serve(page: gr.Blocks, port: int | None, **options) -> tuple:
     )
 
 
+def delete_abandoned(parent: Path) -> None:
+    """Delete the folders of servers that are no more: nobody holds their locks."""
+    for lock in parent.glob(f"{FOLDER}*/{LOCK}"):
+        with suppress(Timeout, OSError), FileLock(lock, blocking=False):
+            shutil.rmtree(lock.parent, ignore_errors=True)
+
+
 @contextmanager
 def own_folder() -> Iterator[None]:
-    """Gradio's files are in a folder of its own, in `GRADIO_TEMP_DIR` if set: kept clean, in the end deleted."""
-    parent = os.environ.get("GRADIO_TEMP_DIR")
-    if parent:
-        os.makedirs(parent, exist_ok=True)
+    """Gradio's files are in a folder of its own, in `GRADIO_TEMP_DIR` if set: kept clean, in the end deleted, and where
+    the server was killed, deleted by the next.
+    """
+    parent = os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir()
+    os.makedirs(parent, exist_ok=True)
+    delete_abandoned(Path(parent))
     signal.signal(
         signal.SIGTERM, lambda *_: sys.exit(0)
     )  # as hosts stop a server: by an exception, so that the folder goes
-    with tempfile.TemporaryDirectory(prefix="difface-", dir=parent, ignore_cleanup_errors=True) as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix=FOLDER, dir=parent, ignore_cleanup_errors=True) as folder,
+        FileLock(Path(folder, LOCK)),
+    ):
         os.environ["GRADIO_TEMP_DIR"] = folder
         if HAS_MCP:
             from gradio import mcp

@@ -106,7 +106,7 @@ def _draw(number: str, faces, profile: str, device: str, report: Callable) -> li
 
     hook = make(profile, None, "ddim").unet.register_forward_hook(called)
     try:
-        with TemporaryDirectory(prefix="difface-figure-") as work:
+        with TemporaryDirectory(dir=shared.result_folder()) as work:
             runner = Runner(Path(work), device, "auto", make=make)
             drawn, table = FUNCTIONS[number](faces, runner, profile, **_options(number))
     finally:

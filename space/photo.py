@@ -167,7 +167,7 @@ def clicked(size: int) -> Callable:
         if not photo:
             return gr.skip(), gr.skip()
         picture = shared.read(photo)
-        found, ratio = look_at(picture, size), shown_ratio(picture)
+        found, ratio = look_at(picture, size), shown_ratio(picture.size)
         x, y = (side / ratio for side in place.index)
         number = _nearest([one.face for one in found], x, y)
         if number is None:
@@ -239,7 +239,9 @@ def photo_restorer(profile: str) -> Callable:
             def work(report: Callable) -> tuple[tuple[Image.Image, dict], list[str]]:
                 def attempt(device: str, batch: int) -> tuple[Image.Image, dict]:
                     pipeline = shared.pipeline_for(profile, start=start, device=device)
-                    settings = dict(seed=seed, scale=scale, large=True, strength=strength / 100, batch=batch)
+                    settings = dict(
+                        seed=seed, scale=scale, large=True, strengths=[strength / 100] * len(chosen), batch=batch
+                    )
                     return restore_photo(pipeline, picture, chosen, **settings, progress=report)
 
                 return running.within_memory(attempt, BATCH)

@@ -272,14 +272,21 @@ def note(*sentences: str) -> str:
     return f"<p>{html.escape(text)}</p>" if text else ""
 
 
-def under_way(what: str, step: Step | None = None) -> str:
-    """A progress bar for a `status`, with the time left once that is known."""
+def under_way(what: str, step: Step | None = None, where: str = "") -> str:
+    """A progress bar for a `status`, with the time left once that is known.
+
+    Args:
+        what: is done.
+        step: how far it is; None where that is not known.
+        where: the same in words; by default, of how many which.
+    """
     text = html.escape(what)
     if step is None:
         return f'<progress aria-label="{text}"></progress><p>{text} …</p>'
     left = f"about {step.seconds:.0f} s left" if step.seconds >= 1 else "nearly done"
+    where = where or f"{step.done} of {step.total}"
     bar = f'<progress aria-label="{text}" max="{step.total}" value="{step.done}"></progress>'
-    return f'<div aria-live="off">{bar}<p>{text}: {step.done} of {step.total}, {left}</p></div>'
+    return f'<div aria-live="off">{bar}<p>{text}: {html.escape(where)}, {left}</p></div>'
 
 
 def on_press(

@@ -129,7 +129,7 @@ def paste(photo: np.ndarray, crop: np.ndarray, points: np.ndarray, strength: flo
         photo: (H, W, 3) uint8; changed within the face's square only.
         crop: (size, size, 3) uint8, in FFHQ alignment.
         points: (5, 2), the face's points in the photo.
-        strength: in [0, 1], the crop's share where it does not fade.
+        strength: in [0, 1], how much of the crop is seen; the rest is the photo's own.
     """
     transform = similarity(points, FFHQ_TEMPLATE * len(crop))
     size = max(1, len(crop) // max(1, int(transform.scale)))

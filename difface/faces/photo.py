@@ -1,7 +1,7 @@
 """Whole photos: restore every face and paste it back; what is around the faces stays as it is."""
 
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -38,7 +38,7 @@ def restore_photo(
     eta: float = DEFAULT_ETA,
     scale: int = 1,
     large: bool = False,
-    strength: float = 1.0,
+    strengths: Sequence[float] | None = None,
     batch: int = BATCH,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Image.Image, dict]:
@@ -52,7 +52,8 @@ def restore_photo(
         num_inference_steps, eta: as for the pipeline.
         scale: 1, or 2 for a photo twice as wide and high (`difface.upscale`).
         large: restore also faces of more than `LARGEST` times the model's size.
-        strength: in [0, 1], how much of a restored face is laid over the photo's own.
+        strengths: of each face of `found`, in [0, 1]: how much of the restored face is laid over the photo's own; None
+            for all of it.
         batch: faces that go through the networks at once.
         progress: called with network calls done and in all (tiles that are enlarged, faces times steps) after each;
             what it raises ends the work.
@@ -63,16 +64,15 @@ def restore_photo(
         and, at scale 2, `upscaler`.
 
     Raises:
-        ValueError: another scale or strength.
+        ValueError: another scale; not one strength in [0, 1] for each face.
         ImageError: there is no face, or the photo at twice its size is too large.
         difface.weights.WeightRefused: a file of weights is not what it should be.
     """
     if scale not in (1, 2):
         raise ValueError(f"`scale` must be 1 or 2; got {scale!r}.")
-    if not 0 <= strength <= 1:
-        raise ValueError(f"`strength` must be in 0..1; got {strength!r}.")
     photo = images.to_rgb(photo)
     found = _faces(photo, found)
+    strength_of = _strengths(found, strengths)
     known = [face for face in found if face.points is not None]
     chosen = [face for face in known if large or not is_large(face, pipeline.size)]
     left = _unknown(len(found) - len(known), len(found)) + _notes(known, len(found), large, pipeline.size)
@@ -87,16 +87,16 @@ def restore_photo(
         info["upscaler"] = upscale.upscaler_name()
         result = np.array(upscale.double(photo, pipeline.device, report))
     one_tone, template = _one_tone(photo), FFHQ_TEMPLATE * pipeline.size
-    places = [face.points for face in chosen if face.points is not None]
+    places = [(face.points, strength_of[face]) for face in chosen if face.points is not None]
     for first in range(0, len(places), batch):
         part = places[first : first + batch]
-        crops = [warp(before, points, template, pipeline.size) for points in part]
+        crops = [warp(before, points, template, pipeline.size) for points, _ in part]
         generators = [torch.Generator().manual_seed(seed) for _ in part]
         follow = _follow(report, tiles + first * steps, len(part))
         output = pipeline(crops, num_inference_steps, eta, generators, output_type="pt", callback_on_step_end=follow)
         notes += [note for of_face in output.info["notes"] for note in of_face]
         info |= output.info
-        for points, crop, restored in zip(part, crops, output.images, strict=True):
+        for (points, strength), crop, restored in zip(part, crops, output.images, strict=True):
             restored = images.to_uint8(one_tone.tinted(restored) if one_tone else restored)
             # Pixel i is centred at i + 0.5 at either scale.
             paste(result, match_colour(restored, crop), (points + 0.5) * scale - 0.5, strength)
@@ -113,6 +113,13 @@ def _faces(photo: Image.Image, found: list[Face] | None) -> list[Face]:
             "fills it, restore it as one aligned face, not as a photo."
         )
     return found
+
+
+def _strengths(found: list[Face], strengths: Sequence[float] | None) -> dict[Face, float]:
+    strengths = [1.0] * len(found) if strengths is None else strengths
+    if len(strengths) != len(found) or not all(0 <= one <= 1 for one in strengths):
+        raise ValueError(f"`strengths` must be {len(found)} numbers in [0, 1], one for each face; got {strengths}.")
+    return dict(zip(found, strengths, strict=True))
 
 
 def is_large(face: Face, size: int) -> bool:
@@ -193,35 +200,46 @@ def _one_tone(photo: Image.Image) -> Curve | None:
     return tone_of(images.to_tensors(photo.resize((SEEN, SEEN), Image.Resampling.BOX))[0]).curve
 
 
-def numbered(photo: Image.Image, found: list[Face], chosen: Collection[int] | None = None) -> Image.Image:
+def shown_ratio(size: tuple[int, int]) -> float:
+    """By how much a photo of (width, height) is enlarged by `numbered`, see `SHOWN`."""
+    longest = max(size)
+    return min(max(longest, SHOWN[0]), SHOWN[1]) / longest
+
+
+def numbered(photo: Image.Image, found: list[Face], ticked: Sequence[int] | None = None) -> Image.Image:
     """The photo with a box around each face, its number in the list (from 1) above and its score below.
 
-    A small photo is shown enlarged and a large one reduced (`shown_ratio`), so that the text is readable.
+    A small photo is shown enlarged and a large one reduced, see `SHOWN`, so that the text is readable; it is as large
+    as the face and the photo need.
 
     Args:
-        photo: the one that the faces were found in.
+        photo: the one that the faces were found in, or a smaller copy of it where `found` is in its pixels.
         found: its faces.
-        chosen: numbers of those with a white box, the others have a thin dark one; None: all.
+        ticked: numbers of those that are chosen, whose boxes are full and have a tick; None for all, without ticks.
     """
     photo = images.to_rgb(photo)
-    ratio = shown_ratio(photo)
-    photo = photo.resize([round(side * ratio) for side in photo.size], Image.Resampling.LANCZOS)
-    draw = ImageDraw.Draw(photo)
+    ratio = shown_ratio(photo.size)
+    photo = photo.resize([round(side * ratio) for side in photo.size], Image.Resampling.LANCZOS, reducing_gap=2)
+    draw, least = ImageDraw.Draw(photo), max(photo.size) / 55
     for number, face in enumerate(found, 1):
-        left, top, right, bottom = (ratio * side for side in face.box)
-        text = min(max((right - left) / 3, 15), 32)
-        draw.rectangle((left, top, right, bottom), outline="black", width=4)
-        if chosen is None or number in chosen:
-            draw.rectangle((left + 1, top + 1, right - 1, bottom - 1), outline="white", width=2)
+        left, top, right, bottom = box = [ratio * side for side in face.box]
+        text = min(max((right - left) / 3, least), 2.2 * least)
+        is_ticked = ticked is None or number in ticked
+        draw.rectangle(box, outline="black", width=4 if is_ticked else 3)
+        draw.rectangle((left + 1, top + 1, right - 1, bottom - 1), outline="white" if is_ticked else "#999", width=2)
+        if ticked is not None and is_ticked:
+            _tick(draw, right, top, text)
         _label(draw, str(number), (left + right) / 2, top - 2, text, photo.height)
-        _label(draw, f"{face.score:.2f}", (left + right) / 2, bottom + text, 0.8 * text, photo.height)
+        _label(draw, f"{face.score:.2f}", (left + right) / 2, bottom + 0.8 * text, 0.7 * text, photo.height)
     return photo
 
 
-def shown_ratio(photo: Image.Image) -> float:
-    """By how much `numbered` shows a photo larger, so that its longer side is within `SHOWN`."""
-    longest = max(photo.size)
-    return min(max(longest, SHOWN[0]), SHOWN[1]) / longest
+def _tick(draw: ImageDraw.ImageDraw, right: float, top: float, size: float) -> None:
+    """A white tick on a green square in the upper right corner of a box."""
+    left, bottom = right - size, top + size
+    draw.rectangle((left, top, right, bottom), fill="#15803d", outline="white")
+    strokes = [(left + x * size, top + y * size) for x, y in ((0.2, 0.55), (0.42, 0.78), (0.82, 0.25))]
+    draw.line(strokes, fill="white", width=max(2, round(size / 8)), joint="curve")
 
 
 def _label(draw: ImageDraw.ImageDraw, text: str, x: float, bottom: float, size: float, height: int) -> None:

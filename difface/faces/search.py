@@ -17,7 +17,9 @@ MULTIPLE = 32
 COARSEST = 192
 """Longer side in pixels at which faces that fill the photo are found: at `TILE` pixels they are too large for SCRFD."""
 TILE = 640
-"""Side in pixels of what a detector sees at once."""
+"""Longer side in pixels at which a whole photo is seen at once."""
+WIDEST = 1056
+"""Longest side in pixels of a tile of a photo in full detail: the larger, the less is seen twice."""
 OVERLAP = 160
 """Of neighbouring tiles: any face up to this many pixels is whole in one of them."""
 FINEST = 1920
@@ -60,17 +62,29 @@ def search(
         in pixels of the photo. The points are NaN where no orientation agrees.
     """
     faint, longest = min(FAINT, threshold), max(photo.shape[:2])
-    sizes = [_resized(photo, side / longest) for side in ((COARSEST,) if glance else (COARSEST, TILE))]
-    found = _distinct(np.concatenate([_look(photo.shape, sizes, detect, faint, turn) for turn in range(4)]))
+    sides = (COARSEST,) if glance else (COARSEST, TILE)
+    # Reduced once, not for every look: of 14 megapixels that took as long as the detector.
+    least = _resized(photo, FINEST / longest) if longest > FINEST else photo
+    found = _distinct(np.concatenate([_look(least, detect, faint, turn, sides) for turn in range(4)]))
     if longest > TILE and not glance:
-        finest = [_resized(photo, min(longest, FINEST) / longest)]
         for turn in _turns(found):
-            found = _distinct(np.concatenate([found, _look(photo.shape, finest, detect, faint, turn)]))
+            tiles = _look(least, detect, faint, turn, (min(longest, FINEST),))
+            found = _distinct(np.concatenate([found, tiles]))
+    found = _in_pixels_of(found, least, photo)
     again = [_again(photo, row, detect) for row in found]
     scores = np.array([score for score, _ in again])
     points = np.array([five for _, five in again]).reshape(-1, 5, 2)
     kept = [k for k in _without_doubles(found[:, :4], scores, points) if scores[k] >= threshold]
     return found[kept, :4], scores[kept], points[kept]
+
+
+def _in_pixels_of(found: np.ndarray, reduced: np.ndarray, photo: np.ndarray) -> np.ndarray:
+    """Rows (n, 16) of a reduced photo in pixels of the photo: pixel i is centred at i + 0.5 in both."""
+    ratio = np.array(photo.shape[1::-1]) / reduced.shape[1::-1]
+    places = (np.delete(found, (4, 15), 1).reshape(-1, 7, 2) + 0.5) * ratio - 0.5
+    return np.concatenate(
+        [places[:, :2].reshape(-1, 4), found[:, 4:5], places[:, 2:].reshape(-1, 10), found[:, 15:]], 1
+    )
 
 
 def _turns(found: np.ndarray) -> list[int]:
@@ -82,60 +96,68 @@ def _turns(found: np.ndarray) -> list[int]:
     return np.flatnonzero(sums >= sums.max() / 2).tolist()
 
 
-def _look(
-    shape: tuple[int, ...], sizes: list[np.ndarray], detect: Detector, threshold: float, turn: int
-) -> np.ndarray:
+def _look(photo: np.ndarray, detect: Detector, threshold: float, turn: int, sides: tuple[int, ...]) -> np.ndarray:
     """What a detector finds in one orientation.
 
     Args:
-        shape: of the photo, (H, W, 3).
-        sizes: the photo at the sizes at which it is looked at.
-        detect, threshold: see `search`.
+        photo, detect, threshold: see `search`.
         turn: quarters of a turn anticlockwise, 0..3, by which the photo is turned before it is looked at.
+        sides: longer sides in pixels at which it is looked at.
 
     Returns:
         (n, 16), as of a `Detector` but in pixels of the photo, and the turn.
     """
+    turned = np.ascontiguousarray(np.rot90(photo, turn))
     found = [np.empty((0, 16))]
-    whole = np.array(shape[1::-1] if turn % 2 == 0 else shape[:2])  # width and height of the turned photo
-    for resized in sizes:
-        turned = np.ascontiguousarray(np.rot90(resized, turn))
-        scale = np.array(turned.shape[1::-1]) / whole
-        for view, shift, edges in _views(turned):
+    for side in sides:
+        for view, shift, scale, edges in _views(turned, side):
             rows = detect(view, threshold)
             rows = rows[~_cut(rows[:, :4], edges)]
             # Pixel i is centred at i + 0.5 in every size of the photo.
             places = (np.delete(rows, 4, 1).reshape(-1, 7, 2) + shift + 0.5) / scale - 0.5
-            places = _turned_back(places, turn, shape)
+            places = _turned_back(places, turn, photo.shape)
             corners, points = np.sort(places[:, :2], 1).reshape(-1, 4), places[:, 2:].reshape(-1, 10)
             found.append(np.concatenate([corners, rows[:, 4:5], points, np.full((len(rows), 1), turn)], 1))
     return np.concatenate(found)
 
 
-def _views(resized: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """A photo in tiles, where its longer side is more than `TILE`.
+def _views(photo: np.ndarray, side: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    """The photo with a longer side of `side` pixels, in tiles of up to `WIDEST` where that is more than `TILE`.
 
     Yields:
-        RGB picture whose sides are multiples of `MULTIPLE`, empty space black; its place (2,) in the photo as x, y; and
-        the edges of the view (left, top, right, bottom) at which faces are cut, infinite where the photo itself ends.
+        RGB picture whose sides are multiples of `MULTIPLE`, empty space black; its place (2,) in the resized photo, and
+        that photo's size over the original's (2,), both as x, y; and the edges of the view (left, top, right, bottom)
+        at which faces are cut, infinite where the photo itself ends.
     """
+    resized = _resized(photo, side / max(photo.shape[:2])) if side != max(photo.shape[:2]) else photo
     height, width = resized.shape[:2]
-    for top in _starts(height):
-        for left in _starts(width):
-            part = resized[top : top + TILE, left : left + TILE]
+    high, wide = _tile(height), _tile(width)
+    scale = np.array([width / photo.shape[1], height / photo.shape[0]])
+    for top in _starts(height, high):
+        for left in _starts(width, wide):
+            part = resized[top : top + high, left : left + wide]
             view = np.zeros((*(-(-length // MULTIPLE) * MULTIPLE for length in part.shape[:2]), 3), np.uint8)
             view[: part.shape[0], : part.shape[1]] = part
-            inner = np.array([left > 0, top > 0, left + TILE < width, top + TILE < height])
-            edges = np.where(inner, [0, 0, TILE, TILE], [-np.inf, -np.inf, np.inf, np.inf])
-            yield view, np.array([left, top]), edges
+            inner = np.array([left > 0, top > 0, left + wide < width, top + high < height])
+            edges = np.where(inner, [0, 0, wide, high], [-np.inf, -np.inf, np.inf, np.inf])
+            yield view, np.array([left, top]), scale, edges
 
 
-def _starts(length: int) -> list[int]:
-    """First pixels of tiles that cover a side of this length."""
+def _tile(length: int) -> int:
+    """Length of the tiles that cover a side: equal, a multiple of `MULTIPLE`, as few as `WIDEST` allows."""
     if length <= TILE:
+        return length
+    count = -(-(length - OVERLAP) // (WIDEST - OVERLAP))
+    share = -(-(length - OVERLAP) // count)
+    return -(-(share + OVERLAP) // MULTIPLE) * MULTIPLE
+
+
+def _starts(length: int, tile: int) -> list[int]:
+    """First pixels of tiles that cover a side of this length."""
+    if length <= tile:
         return [0]
-    count = -(-(length - OVERLAP) // (TILE - OVERLAP))
-    return [round(k * (length - TILE) / (count - 1)) for k in range(count)]
+    count = -(-(length - OVERLAP) // (tile - OVERLAP))
+    return [round(k * (length - tile) / (count - 1)) for k in range(count)]
 
 
 def _cut(boxes: np.ndarray, edges: np.ndarray) -> np.ndarray:

@@ -310,10 +310,10 @@ def test_strength_lays_a_restored_face_over_the_photo_s_own(tiny, astronaut_phot
     pipeline.set_progress_bar_config(disable=True)
     (face,) = faces.find_faces(astronaut_photo)
     none, half, whole = (
-        np.asarray(restore_photo(pipeline, astronaut_photo, [face], large=True, strength=of)[0], int)
+        np.asarray(restore_photo(pipeline, astronaut_photo, [face], large=True, strengths=[of])[0], int)
         for of in (0, 0.5, 1)
     )
     assert (none == np.asarray(astronaut_photo)).all()
     assert np.abs(half - (none + whole) / 2).max() <= 1 and np.abs(whole - none).max() > 20
-    with pytest.raises(ValueError, match="`strength` must be in 0..1; got 2"):
-        restore_photo(pipeline, astronaut_photo, [face], strength=2)
+    with pytest.raises(ValueError, match="strength"):
+        restore_photo(pipeline, astronaut_photo, [face], strengths=[2])
