@@ -60,8 +60,9 @@ def distances_without(mean: np.ndarray, cov: np.ndarray, vectors: np.ndarray) ->
     left, root = left[:, kept], singular[kept] / (n - 1) ** 0.5  # of M: its eigenvalues' roots
     u = root[0] * np.exp(np.arange(-22, 22, _STEP))
     weights = np.square(left * singular[kept])  # of y y^T in the eigenvectors of M
-    inside = 1 - n / (n - 1) ** 2 * (weights @ (1 / (np.square(root)[:, None] + np.square(u))))
-    lost = -(np.log(inside.clip(1e-15)) @ u) * _STEP / np.pi
+    inverse = n / (n - 1) ** 2 / (np.square(root)[:, None] + np.square(u))
+    parts = [weights[first : first + _BLOCK] for first in range(0, n, _BLOCK)]  # flat in memory
+    lost = -np.concatenate([np.log((1 - part @ inverse).clip(1e-15)) @ u for part in parts]) * _STEP / np.pi
     cross = ((n - 1) / (n - 2)) ** 0.5 * (root.sum() - lost)
     squares = np.square(centred).sum(1)
     trace = (squares.sum() - n / (n - 1) * squares) / (n - 2)
@@ -71,6 +72,8 @@ def distances_without(mean: np.ndarray, cov: np.ndarray, vectors: np.ndarray) ->
 
 _STEP = 0.25
 """Of the trapezoidal rule: its error is about exp(-pi^2 / step)."""
+_BLOCK = 1024
+"""Vectors whose integrands are in memory at once."""
 
 
 class Moments:

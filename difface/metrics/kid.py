@@ -1,14 +1,12 @@
 """Kernel distance (Binkowski et al., 2018): the squared maximum mean discrepancy of features, unbiased."""
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from difface.metrics.frechet import FrechetDistance
 from difface.metrics.on_features import OnFeatures
 
 BLOCK = 1024
-"""Vectors whose kernels are in memory at once."""
+"""Vectors of either set whose kernels are in memory at once: a square of 8 MB, however many pictures there are."""
 
 
 class KernelDistance(OnFeatures):
@@ -28,11 +26,13 @@ class KernelDistance(OnFeatures):
     def __init__(self, of: FrechetDistance):
         super().__init__(of)
         self._among_real: float | None = None
+        self._found: tuple[np.ndarray, np.ndarray, float] | None = None
 
     def add(self, vectors: np.ndarray, real: bool = False) -> None:
         """Add the features of images, (B, d), to the reference (`real`) or to the scored set."""
         super().add(vectors, real)
         self._among_real = None if real else self._among_real
+        self._found = None
 
     def compute(self) -> float:
         """The discrepancy.
@@ -55,21 +55,28 @@ class KernelDistance(OnFeatures):
     def _sums(self) -> tuple[np.ndarray, np.ndarray, float]:
         """For each scored image, the sum of its kernels with the other scored ones and their mean with the reference;
         and the mean kernel within the reference."""
-        real, scored = self._sets()
-        if self._among_real is None:
-            self._among_real = _with_others(real).sum() / (len(real) * (len(real) - 1))
-        other = sum(kernels.sum(1) for kernels in _kernels(scored, real)) / len(real)
-        return _with_others(scored), other, self._among_real
+        if self._found is None:
+            real, scored = self._sets()
+            if self._among_real is None:
+                self._among_real = _with_others(real).sum() / (len(real) * (len(real) - 1))
+            self._found = _with_others(scored), _kernel_sums(scored, real) / len(real), self._among_real
+        return self._found
 
 
 def _with_others(vectors: np.ndarray) -> np.ndarray:
     """(n,) the sum of the kernels of each vector with the others."""
     own = (np.square(vectors.astype(np.float64)).mean(1) + 1) ** 3
-    return sum(kernels.sum(1) for kernels in _kernels(vectors, vectors)) - own
+    return _kernel_sums(vectors, vectors) - own
 
 
-def _kernels(a: np.ndarray, b: np.ndarray) -> Iterator[np.ndarray]:
-    """(n, m), some columns at a time."""
-    a = a.astype(np.float64)
-    for first in range(0, len(b), BLOCK):
-        yield (a @ b[first : first + BLOCK].T.astype(np.float64) / a.shape[1] + 1) ** 3
+def _kernel_sums(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(n,) the sum of the kernels of each vector of (n, d) with all of (m, d), a block at a time."""
+    sums = np.zeros(len(a))
+    for row in range(0, len(a), BLOCK):
+        some = a[row : row + BLOCK].astype(np.float64) / a.shape[1]
+        for column in range(0, len(b), BLOCK):
+            kernels = some @ b[column : column + BLOCK].T.astype(np.float64)
+            kernels += 1
+            kernels *= kernels * kernels  # ** 3 takes the slow way of any power
+            sums[row : row + BLOCK] += kernels.sum(1)
+    return sums
