@@ -44,16 +44,20 @@ def served(folder: Path, profile: str = "tiny") -> Iterator[tuple[str, subproces
         command = [sys.executable, "app.py", "--profile", profile, "--port", str(port)]
         process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=environment)
     try:
-        for _ in range(600):
+        began = time.monotonic()
+        while not _answers(port):
+            if process.poll() is not None or time.monotonic() - began > LONGEST:
+                raise ChildProcessError((folder / "log").read_text())
             time.sleep(0.1)
-            with socket.socket() as probe:
-                if process.poll() is not None or probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-        assert process.poll() is None, (folder / "log").read_text()
         yield f"http://127.0.0.1:{port}", process
     finally:
         process.terminate()
         process.wait(60)
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def client_of(address: str, downloads: Path) -> Client:
