@@ -75,7 +75,7 @@ def test_no_event_changes_a_property_of_a_field_that_judges_for_itself(built):
 
 
 def test_downloads_say_what_they_are(face):
-    *_, (files, scores, text) = worse.worse_restorer("tiny")(face, True, **SETTINGS, start=250)
+    *_, (files, scores, text, _) = worse.worse_restorer("tiny")(face, True, **SETTINGS, start=250)
     said = {caption: Image.open(file).text["Comment"] for file, caption in files}
     assert list(said) == ["Truth", "Input y", "Estimate f(y)", "DifFace"]
     assert said["Truth"] == said["Input y"] == metadata.UNTOUCHED
@@ -171,3 +171,19 @@ def test_a_rectangle_by_numbers_is_marked_beside_what_is_painted(face, tmp_path)
 def test_a_rectangle_that_is_none_is_refused_in_one_line(face, edges, says):
     with pytest.raises(gr.Error, match=says):
         inpaint.rectangle_marker(64)(face, True, [], *edges)
+
+
+def test_a_face_is_itself_and_a_blurred_one_has_less_detail(onnx, astronaut_face):
+    pytest.importorskip("insightface", reason="insightface is not installed")
+    truth = images.to_tensors(astronaut_face)[0]
+    soft = torch.nn.functional.avg_pool2d(truth[None], 5, 1, 2)[0]
+    noisy = (truth + 0.1 * torch.randn(truth.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
+    _, ssim, angle, detail = map(float, worse._scores(truth, truth))
+    assert (ssim, angle, detail) == (1, 0, 100)
+    assert float(worse._scores(soft, truth)[3]) < 60 and float(worse._scores(noisy, truth)[3]) > 130
+    assert float(worse._scores(truth.flip(1), truth)[2]) > 45  # upside down it is somebody else
+
+
+def test_without_an_embedding_the_angle_is_not_there_and_that_is_said(no_weights, astronaut_face):
+    truth = images.to_tensors(astronaut_face)[0]
+    assert worse._scores(truth, truth)[2] == "n/a" and "mobilefacenet.onnx is missing" in worse._no_identity()
