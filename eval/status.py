@@ -4,7 +4,7 @@ import html
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
@@ -69,13 +69,15 @@ class Number:
         return f"{text}: {self.detail}" if self.detail else text
 
 
-def status(results: Path = RESULTS) -> list[Number]:
+def status(results: Path = RESULTS, tables: Iterable[paper.Table] | None = None) -> list[Number]:
     """Every printed number, in the paper's order.
 
     Args:
         results: folder of `python -m eval table`, with table_N.csv of what was measured.
+        tables: of these; None for all.
     """
-    return [number for table in paper.tables().values() for number in _of_table(table, results)]
+    tables = paper.tables().values() if tables is None else tables
+    return [number for table in tables for number in _of_table(table, results)]
 
 
 def _of_table(table: paper.Table, results: Path) -> Iterator[Number]:

@@ -10,6 +10,7 @@ import gradio as gr
 import numpy as np
 import torch
 from gradio.components.image_editor import EditorData
+from gradio.events import Dependency
 from PIL import Image
 from torch.nn import functional
 
@@ -39,6 +40,13 @@ STEPS = 100
 RULES = [("Step, as released", "step"), ("Closed form (Eq. 16)", "closed")]
 OTHER_PROFILE = {"ffhq512": "ffhq256-inpaint"}
 """Who fills in where a profile has no estimator for it."""
+EDGES = {"Left edge": 30, "Top edge": 35, "Right edge": 70, "Bottom edge": 55}
+"""Of a rectangle, in percent of the width from the left and of the height from the top: the eyes, at first."""
+MARK = dict(api_visibility="private", **judged.LOOK)
+KEYS = (
+    '<p class="keys">Keys: <kbd>[</kbd> <kbd>]</kbd> brush size, hold <kbd>O</kbd> for the original, <kbd>Ctrl</kbd> '
+    "<kbd>Z</kbd> undo.</p>"
+)
 NOTHING_MISSING = (
     "nothing is marked as missing; white paint or a mask is accepted: paint over what to fill, or choose a mask."
 )
@@ -56,21 +64,32 @@ def tab(profile: profiles.Profile, examples: Path) -> None:
             aligned = widgets.aligned(render=False)
             face, _ = widgets.picture("A face", examples / CLEAN, "inpaint-face", 150, aligned)
             canvas = _canvas()
+            gr.HTML(KEYS, label="Keys", padding=False)
+            original = gr.HTML(label="The original", elem_id="inpaint-original", padding=False)
             pressed = widgets.buttons("Fill in", "inpaint")
             said = widgets.status("inpaint-mask")
         with gr.Column(elem_classes="outcome"):
             outputs = _outputs()
         with gr.Column(elem_classes="settings"):
             kind = gr.Radio(KINDS, label="Or a mask at a click", elem_id="inpaint-kind")
+            edges, mark = _rectangle_fields()
             rival = gr.Dropdown(RIVALS, value="none", label="Beside another method", elem_id="inpaint-rival")
             mask_seed, settings = _advanced(aligned)
-    _prepare_canvas(size, [face, aligned, kind, mask_seed], [canvas, kind, said])
+    marked = [face, aligned, canvas, *edges]
+    filled = [
+        *_prepare_canvas(size, [face, aligned, kind, mask_seed], [canvas, kind, said, original]),
+        mark.click(rectangle_marker(size), marked, [canvas, kind], api_name="mark_rectangle", **MARK),
+    ]
+    for k, event in enumerate(filled):
+        event.success(None, js="() => window.difface.filled()", api_name=f"canvas_filled_{k}", **widgets.PRIVATE)
     what = "Fill the missing parts of a face: those that are white in a layer of `painted`."
     given = [face, aligned, canvas, *settings, rival]
     widgets.on_press(pressed, inpainter(name), given, outputs, "inpaint", what)
 
 
-def _prepare_canvas(size: int, given: list[gr.components.Component], painted: list[gr.components.Component]) -> None:
+def _prepare_canvas(
+    size: int, given: list[gr.components.Component], painted: list[gr.components.Component]
+) -> list[Dependency]:
     """A new face comes on the canvas with the mask of the kind that is chosen, and a new kind on the face.
 
     Both are one event that runs anew while the fields have changed, so that neither undoes the other.
@@ -78,10 +97,13 @@ def _prepare_canvas(size: int, given: list[gr.components.Component], painted: li
     Args:
         size: side in pixels at which the model works.
         given: the face, whether it is aligned, the kind of mask and its seed.
-        painted: the canvas, the kind, and what is said of them.
+        painted: the canvas, the kind, what is said of them, and the face without paint.
+
+    Returns:
+        The events that have filled the canvas.
     """
     face, aligned, kind, mask_seed = given
-    gr.on(
+    chosen = gr.on(
         [face.change, aligned.change, kind.input],
         painter(size),
         given,
@@ -92,7 +114,16 @@ def _prepare_canvas(size: int, given: list[gr.components.Component], painted: li
         show_progress_on=painted[0],
         **judged.LOOK,
     )
-    mask_seed.input(
+    # What clears the canvas takes the face away, too, which no undo brings back.
+    cleared = painted[0].clear(
+        lambda face, aligned: (painter(size)(face, aligned, None, None)[0], None),
+        given[:2],
+        painted[:2],
+        api_name="inpaint_cleared",
+        api_visibility="private",
+        **judged.LOOK,
+    )
+    seeded = mask_seed.input(
         masker(size),
         given,
         painted[0],
@@ -110,6 +141,42 @@ def _prepare_canvas(size: int, given: list[gr.components.Component], painted: li
         api_description="A mask for a face, to be handed to /inpaint as `painted`.",
         **judged.LOOK,
     )
+    return [chosen, cleared, seeded]
+
+
+def _rectangle_fields() -> tuple[list[gr.Number], gr.Button]:
+    """Four numbers that mark a hole, for who does not paint, and what marks it."""
+    with gr.Accordion("Mark a rectangle by numbers", open=False, elem_id="inpaint-rectangle"):
+        with gr.Row():
+            edges = [
+                gr.Number(value, label=f"{name} (%)", precision=0, minimum=0, maximum=100, min_width=100)
+                for name, value in EDGES.items()
+            ]
+        mark = gr.Button("Mark it as missing", elem_id="inpaint-mark", size="md")
+    return edges, mark
+
+
+def rectangle_marker(size: int) -> Callable:
+    """The function behind the button that marks a rectangle, for a model of `size` pixels."""
+
+    def mark_rectangle(face: str | None, aligned: bool, painted: list, *edges: int | None) -> tuple[dict, None]:
+        """The face with a rectangle painted on it, beside what is painted already."""
+        with shared.one_line():
+            crop = _crop(face, aligned, size)
+            left, top, right, bottom = (
+                shared.whole(value, name.lower(), 0, 100) for value, name in zip(edges, EDGES, strict=True)
+            )
+            if left >= right or top >= bottom:
+                raise ValueError(
+                    f"the rectangle reaches from {left} to {right} % across and from {top} to {bottom} % down; a left "
+                    "edge before the right and a top above the bottom are accepted: change them."
+                )
+            missing = _layers(painted, *crop.size)
+            rows = slice(crop.height * top // 100, -(-crop.height * bottom // 100))
+            missing[rows, crop.width * left // 100 : -(-crop.width * right // 100)] = True
+            return _sheet(crop, torch.from_numpy(missing).float()[None, None]), None
+
+    return mark_rectangle
 
 
 def load(profile: profiles.Profile) -> None:
@@ -200,15 +267,16 @@ def painter(size: int) -> Callable:
     def inpaint_canvas(face: str | None, aligned: bool, kind: str | None, mask_seed: int | None) -> tuple:
         """The face to paint on, with the mask; no kind of mask, and why, where there can be none of it."""
         if not face:
-            return None, gr.skip(), widgets.note("Choose a face: the mask comes with it." if kind else "")
+            return None, gr.skip(), widgets.note("Choose a face: the mask comes with it." if kind else ""), ""
         with shared.one_line():
             blank = _sheet(_crop(face, aligned, size), None)
+            original = f'<img alt="The original" src="{entry.data_address(blank["background"])}">'
             if kind is None:
-                return blank, gr.skip(), ""
+                return blank, gr.skip(), "", original
             try:
-                return _masked(face, aligned, kind, mask_seed, size), kind, ""
+                return _masked(face, aligned, kind, mask_seed, size), kind, "", original
             except ValueError as error:
-                return blank, None, widgets.note(str(error))
+                return blank, None, widgets.note(str(error)), original
 
     return inpaint_canvas
 
@@ -304,15 +372,21 @@ def _painted(layers: list[str], width: int, height: int) -> torch.Tensor:
     Raises:
         ImageError: a layer is no picture or of another shape, or nothing or everything is painted.
     """
-    missing = np.zeros((height, width), bool)
-    for layer in layers:
-        grey, alpha = (np.asarray(part) for part in _layer(layer, width, height).split())
-        missing |= _of_the_face((grey > 127) & (alpha > 127), height, width)
+    missing = _layers(layers, width, height)
     if not missing.any():
         raise images.ImageError(NOTHING_MISSING)
     if missing.all():
         raise images.ImageError(NOTHING_KNOWN)
     return torch.from_numpy(missing).float()[None, None]
+
+
+def _layers(layers: list[str], width: int, height: int) -> np.ndarray:
+    """What is painted, (height, width) bool."""
+    missing = np.zeros((height, width), bool)
+    for layer in layers:
+        grey, alpha = (np.asarray(part) for part in _layer(layer, width, height).split())
+        missing |= _of_the_face((grey > 127) & (alpha > 127), height, width)
+    return missing
 
 
 def _layer(layer: str, width: int, height: int) -> Image.Image:

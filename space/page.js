@@ -201,6 +201,77 @@
     next.click();
     next.focus();
   });
+  // On the canvas: [ and ] change the brush, O shows the face without paint while it is held, Ctrl+Z undoes, and no undo
+  // goes further back than to the face itself.
+  const canvas = () => document.querySelector("#inpaint-canvas .pixi-target canvas");
+  const painting = (event) => {
+    const field = event.target.closest("input:not([type=range], [type=radio], [type=checkbox]), textarea, [contenteditable=true]");
+    return canvas() && canvas().offsetParent && !field && !event.altKey;
+  };
+  let [strokes, undone] = [0, 0];
+  window.difface.filled = () => ([strokes, undone] = [0, 0]);
+  const back = (event) => {
+    if (strokes) [strokes, undone] = [strokes - 1, undone + 1];
+    else event.stopImmediatePropagation();
+  };
+  const again = (event) => {
+    if (undone) [strokes, undone] = [strokes + 1, undone - 1];
+    else event.stopImmediatePropagation();
+  };
+  document.addEventListener("pointerdown", (event) => {
+    const tool = "#inpaint-canvas :is(button[aria-label=Brush], button[aria-label=Erase]).highlight";
+    if (canvas() && event.target === canvas() && document.querySelector(tool)) [strokes, undone] = [strokes + 1, 0];
+  });
+  document.addEventListener(
+    "click",
+    (event) => {
+      const button = event.target.closest("#inpaint-canvas button");
+      if (button && button.ariaLabel === "Undo") back(event);
+      if (button && button.ariaLabel === "Redo") again(event);
+    },
+    true,
+  );
+  const size = (by) => {
+    const button = document.querySelector("#inpaint-canvas button[aria-label$='Size']");
+    if (!button) return;
+    const slider = () => document.querySelector("#inpaint-canvas .size_picker input");
+    if (!slider()) {
+      button.click();
+      setTimeout(() => slider() && size.last === button && button.click(), 1500);
+      size.last = button;
+    }
+    requestAnimationFrame(() => {
+      const range = slider();
+      if (!range) return;
+      Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(range, Number(range.value) + by);
+      range.dispatchEvent(new Event("input", { bubbles: true }));
+    });
+  };
+  const original = (held) => {
+    const shown = document.getElementById("inpaint-original");
+    const image = shown && shown.querySelector("img");
+    if (!image || !canvas()) return;
+    const box = canvas().getBoundingClientRect();
+    const zoom = document.querySelector("#inpaint-canvas .zoom-number");
+    const scale = (parseFloat(zoom && zoom.textContent) || 100) / 100;
+    const [width, height] = [image.naturalWidth * scale, image.naturalHeight * scale];
+    const place = { width, height, left: box.left + (box.width - width) / 2, top: box.top + (box.height - height) / 2 };
+    Object.entries(place).forEach(([key, value]) => (shown.style[key] = `${value}px`));
+    shown.classList.toggle("held", held);
+  };
+  document.addEventListener("keydown", (event) => {
+    if (!painting(event)) return;
+    if (event.ctrlKey || event.metaKey) {
+      if (event.key.toLowerCase() !== "z") return;
+      const button = document.querySelector(`#inpaint-canvas button[aria-label=${event.shiftKey ? "Redo" : "Undo"}]`);
+      if (button) button.click();
+      return;
+    }
+    if (event.key === "[" || event.key === "]") size(event.key === "]" ? 5 : -5);
+    if (event.key.toLowerCase() === "o") original(true);
+  });
+  document.addEventListener("keyup", (event) => event.key.toLowerCase() === "o" && original(false));
+  window.addEventListener("blur", () => original(false));
   const improve = () => {
     rename();
     announce();

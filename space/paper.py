@@ -1,7 +1,9 @@
 """The tab that draws the paper's figures from a face of the visitor's choice, and shows its tables."""
 
 import html
+from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,6 +38,8 @@ NOT_MEASURED = (
     "Not measured here: it needs real low-quality photos, or metrics whose weights and picture size the embedded "
     "models do not have. <code>python -m eval table</code> makes it."
 )
+MARKS = {"reproduced": "✓", "off": "≠", "other data": "○", "cannot run": "–"}
+"""State of a printed number -> its mark beside the number."""
 TABLES = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI"]
 
 
@@ -45,13 +49,13 @@ def tab(profile: profiles.Profile) -> None:
         f"**Figures 3 to 8, live**, on a clean face of your choice (or the astronaut), with {STEPS} DDIM steps instead "
         "of the paper's 250. It takes some seconds."
     )
-    with gr.Row():
+    with gr.Row(elem_classes="stales"):
         with gr.Column(min_width=300, scale=1):
             face, _ = widgets.picture("A clean face (optional)", shared.EXAMPLES / "none", "paper-face", height=240)
             aligned = widgets.aligned()
             number = gr.Dropdown(FIGURES, value="5", label="Figure", elem_id="figure-number")
             pressed = widgets.buttons("Draw", "draw")
-        with gr.Column(min_width=300, scale=2):
+        with gr.Column(min_width=300, scale=2, elem_classes="outcome"):
             drawn = widgets.shown("Figure", "figure", ["fullscreen", "download"])
             status = widgets.status("figure-status")
             files = gr.File(label="As PDF, PNG and CSV", file_count="multiple", interactive=False)
@@ -154,14 +158,48 @@ def table_html(number: str) -> str:
         parts += _measured(measured)
     else:
         parts.append(f"<p>{NOT_MEASURED}</p>")
+    states = _states(number)
     for block in printed.blocks:
         place = paper.place(printed, block)
         head = ["", *(_head(column) for column in printed.columns)]
-        rows = [[row.method, *map(_number, row.values, (c.digits for c in printed.columns))] for row in block.rows]
+        rows = []
+        for row in block.rows:
+            marks = [_mark(states.get((block.name, row.method, column.name))) for column in printed.columns]
+            values = map(_number, row.values, (column.digits for column in printed.columns))
+            rows.append([row.method, *(f"{value} {mark}".strip() for value, mark in zip(values, marks, strict=True))])
         parts += [f"<p><b>Printed in the paper</b> ({_text(place)})</p>", _grid(head, rows)]
+    parts.append(_legend(states))
     notes = "".join(f"<li>{_text(note)}</li>" for note in printed.notes)
     return "".join(parts) + (
         f"<details><summary>Notes on the printed numbers</summary><ul>{notes}</ul></details>" if notes else ""
+    )
+
+
+@cache
+def _states(number: str) -> dict:
+    """What became of every printed number of a table (`eval.status`): block, method, column -> it."""
+    from eval import paper
+    from eval.status import status
+
+    return {(one.block, one.method, one.column): one for one in status(RESULTS, [paper.table(number)])}
+
+
+def _mark(number) -> str:
+    return MARKS[number.state] if number else ""
+
+
+def _legend(states: dict) -> str:
+    """What the marks mean and how often each stands there, and every number's state in full, folded."""
+    counted = Counter(one.state for one in states.values())
+    said = " · ".join(f"{mark} {state}: {counted[state]}" for state, mark in MARKS.items())
+    lines = [
+        [", ".join(filter(None, (block, method, column))), f"{one.printed:g}", one.said]
+        for (block, method, column), one in states.items()
+    ]
+    grid = _grid(["Number", "Printed", "State, and what gets it"], lines)
+    return (
+        f"<p>The status of the {len(states)} printed numbers here: {said}.</p>"
+        f"<details class='states'><summary>Number by number</summary>{grid}</details>"
     )
 
 

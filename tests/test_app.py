@@ -212,10 +212,12 @@ def test_a_clean_face_is_made_worse_and_scored(client):
     clean = Path(call(client, "/astronaut"))
     settings = dict(scale=4, sigma_1=1, sigma_2=1, angle=0, noise=5, quality=60, seed=0)
     worse = call(client, "/worsen", face=clean, aligned=True, **settings)
-    gallery, scores, text = call(client, "/restore_worse", face=clean, aligned=True, **settings)
+    gallery, scores, text, archive = call(client, "/restore_worse", face=clean, aligned=True, **settings)
+    assert zipfile.ZipFile(archive).namelist() == ["truth.png", "input.png", "estimate.png", "restored.png"]
     assert [entry["caption"] for entry in gallery] == ["Truth", "Input y", "Estimate f(y)", "DifFace"]
     assert Image.open(worse).tobytes() == Image.open(gallery[1]["image"]).tobytes()
-    lq, estimate, answer = ([float(cell) for cell in row[1:]] for row in scores["data"])
+    lq, estimate, answer = ([float(row[k]) for k in (1, 2, 4)] for row in scores["data"])
+    assert estimate[2] < lq[2] and estimate[2] < answer[2]  # the estimate is blurred, the input noisy
     assert estimate[0] > lq[0] > 15 and estimate[1] > lq[1]
     assert answer[0] > 12
     before, after = map(float, re.search(r"‖e‖ = ([\d.]+) .* = ([\d.]+);", text).groups())

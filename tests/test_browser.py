@@ -5,8 +5,10 @@ import shutil
 import socket
 import sys
 import time
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -395,6 +397,44 @@ def test_fill_in_what_is_painted_and_what_a_mask_hides(browser, address, tmp_pat
     click(browser, "#inpaint-between button")
     find(browser, "#inpaint-estimate img")
     assert_fits_and_is_described(browser, tmp_path, "inpaint")
+
+
+def on_canvas(browser, name: str):
+    return find(browser, f"#inpaint-canvas button[aria-label='{name}']")
+
+
+def painted_share(browser) -> float:
+    """Part of the canvas that is white on a screenshot, in percent."""
+    with Image.open(BytesIO(find(browser, "#inpaint-canvas .pixi-target canvas").screenshot_as_png)) as picture:
+        return 100 * np.mean(np.asarray(picture.convert("RGB")).min(2) == 255)
+
+
+def test_holes_by_keyboard_and_no_way_to_lose_the_face(browser, address):
+    open_page(browser, address, "Inpaint")
+    click(browser, "#inpaint-face-examples button img")
+    find(browser, "#inpaint-canvas canvas")
+    WebDriverWait(browser, PATIENCE).until(lambda b: b.find_elements(By.CSS_SELECTOR, "#inpaint-original img"))
+    time.sleep(2)  # the canvas draws without a sign that it has ended
+    blank = painted_share(browser)
+    for _ in range(3):
+        on_canvas(browser, "Undo").click()  # nothing is painted: the face stays
+    assert painted_share(browser) == pytest.approx(blank, abs=0.5)
+    click(browser, "#inpaint-rectangle button")
+    click(browser, "#inpaint-mark")  # 40 % by 20 % of the face
+    WebDriverWait(browser, PATIENCE).until(lambda b: painted_share(b) > blank + 2)
+    browser.execute_script("document.activeElement.blur()")
+    keys = webdriver.ActionChains(browser)
+    keys.key_down("o").perform()
+    find(browser, "#inpaint-original img")
+    assert painted_share(browser) < blank + 1
+    webdriver.ActionChains(browser).key_up("o").send_keys("]").perform()
+    size = browser.find_element(By.CSS_SELECTOR, "#inpaint-canvas .size_picker input")
+    WebDriverWait(browser, PATIENCE).until(lambda b: size.get_property("value") == "45")
+    click(browser, "button#inpaint")
+    wait_for_text(browser, "#inpaint-summary", "8% of the face was missing")
+    on_canvas(browser, "Clear canvas").click()
+    WebDriverWait(browser, PATIENCE).until(lambda b: painted_share(b) == pytest.approx(blank, abs=0.5))
+    assert severe(browser) == []
 
 
 def test_several_answers_and_the_certainty_map(browser, address, tmp_path):

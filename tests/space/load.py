@@ -44,16 +44,20 @@ def served(folder: Path, profile: str = "tiny") -> Iterator[tuple[str, subproces
         command = [sys.executable, "app.py", "--profile", profile, "--port", str(port)]
         process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=environment)
     try:
-        for _ in range(600):
+        began = time.monotonic()
+        while not _answers(port):
+            if process.poll() is not None or time.monotonic() - began > LONGEST:
+                raise ChildProcessError((folder / "log").read_text())
             time.sleep(0.1)
-            with socket.socket() as probe:
-                if process.poll() is not None or probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-        assert process.poll() is None, (folder / "log").read_text()
         yield f"http://127.0.0.1:{port}", process
     finally:
         process.terminate()
         process.wait(60)
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def client_of(address: str, downloads: Path) -> Client:
@@ -112,7 +116,9 @@ def visit(address: str, downloads: Path, alone: dict[str, str], seed: int, until
         name = chance.choice([*wanted])
         if chance.random() < 0.1:
             job = client.submit(**wanted["restore"] | dict(scheduler="ddim", steps=1000, start=1000))
-            time.sleep(chance.uniform(0, 3))
+            while not job.outputs() and not job.done():
+                time.sleep(0.1)
+            time.sleep(chance.uniform(0, 2))
             job.cancel()
             counts["left in the middle"] += 1
             continue
@@ -153,14 +159,15 @@ def run(clients: int, seconds: float, warm: float, tell=lambda text: None) -> tu
         downloads = Path(folder, "downloads")
         client = client_of(address, downloads)
         alone = {name: digest(client.predict(**call)) for name, call in calls(client).items()}
-        began = time.monotonic()
+        began, said = time.monotonic(), 0.0
         jobs = [pool.submit(visit, address, downloads, alone, k, began + seconds, counts) for k in range(clients)]
         while not all(job.done() for job in jobs):
             time.sleep(1)
             passed = time.monotonic() - began
             if passed >= warm:
                 held.append(memory(process))
-            if int(passed) % 60 == 0:
+            if passed >= said + 60:
+                said = passed
                 tell(f"{passed:.0f} s: {dict(counts)}, {memory(process):.0f} MB")
         return [text for job in jobs for text in job.result()], counts, held
 

@@ -75,7 +75,7 @@ def test_no_event_changes_a_property_of_a_field_that_judges_for_itself(built):
 
 
 def test_downloads_say_what_they_are(face):
-    *_, (files, scores, text) = worse.worse_restorer("tiny")(face, True, **SETTINGS, start=250)
+    *_, (files, scores, text, _) = worse.worse_restorer("tiny")(face, True, **SETTINGS, start=250)
     said = {caption: Image.open(file).text["Comment"] for file, caption in files}
     assert list(said) == ["Truth", "Input y", "Estimate f(y)", "DifFace"]
     assert said["Truth"] == said["Input y"] == metadata.UNTOUCHED
@@ -108,16 +108,16 @@ def test_another_seed_of_the_mask_leaves_what_is_painted_by_hand(face):
 
 def test_a_mask_is_chosen_before_its_face_comes_and_stays(face, tmp_path):
     paint = inpaint.painter(64)
-    canvas, kind, text = paint(None, True, "half", 3)
-    assert canvas is None and kind == gr.skip() and "the mask comes with it" in text
-    canvas, kind, text = paint(face, True, "half", 3)  # as the face comes
-    assert kind == "half" and text == ""
+    canvas, kind, text, original = paint(None, True, "half", 3)
+    assert canvas is None and kind == gr.skip() and "the mask comes with it" in text and original == ""
+    canvas, kind, text, original = paint(face, True, "half", 3)  # as the face comes
+    assert kind == "half" and text == "" and "data:image/png" in original
     assert canvas["layers"][0].tobytes() == inpaint.masker(64)(face, True, "half", 3)["layers"][0].tobytes()
     assert paint(face, True, None, 3)[1] == gr.skip()  # a face alone chooses nothing, and takes nothing back
 
 
 def test_black_holes_that_are_not_there_are_one_quiet_line(face):
-    canvas, kind, text = inpaint.painter(64)(face, True, "auto", 0)
+    canvas, kind, text, _ = inpaint.painter(64)(face, True, "auto", 0)
     assert kind is None and canvas["layers"] == [] and "paint over what is missing" in text
 
 
@@ -147,3 +147,43 @@ def test_painted_layers_are_judged_unread(tmp_path):
     missing = inpaint._painted(canvas.preprocess(sent), 64, 64)
     assert torch.equal(missing[0, 0, 0], (torch.arange(64) < 32).float())
     assert canvas.preprocess(None) == []
+
+
+def test_a_rectangle_by_numbers_is_marked_beside_what_is_painted(face, tmp_path):
+    mark = inpaint.rectangle_marker(64)
+    canvas, kind = mark(face, True, [], 25, 50, 75, 100)
+    assert kind is None
+    canvas["layers"][0].save(tmp_path / "layer.png")
+    missing = inpaint._painted([str(tmp_path / "layer.png")], 64, 64)[0, 0]
+    wanted = torch.zeros(64, 64)
+    wanted[32:64, 16:48] = 1
+    assert torch.equal(missing, wanted)
+    canvas, _ = mark(face, True, [str(tmp_path / "layer.png")], 0, 0, 25, 25)
+    canvas["layers"][0].save(tmp_path / "layer.png")
+    wanted[:16, :16] = 1
+    assert torch.equal(inpaint._painted([str(tmp_path / "layer.png")], 64, 64)[0, 0], wanted)
+
+
+@pytest.mark.parametrize(
+    ("edges", "says"),
+    [((60, 10, 40, 90), "from 60 to 40 % across"), ((None, 0, 9, 9), "the left edge is empty"), ((0, 5, 9, 5), "down")],
+)
+def test_a_rectangle_that_is_none_is_refused_in_one_line(face, edges, says):
+    with pytest.raises(gr.Error, match=says):
+        inpaint.rectangle_marker(64)(face, True, [], *edges)
+
+
+def test_a_face_is_itself_and_a_blurred_one_has_less_detail(onnx, astronaut_face):
+    pytest.importorskip("insightface", reason="insightface is not installed")
+    truth = images.to_tensors(astronaut_face)[0]
+    soft = torch.nn.functional.avg_pool2d(truth[None], 5, 1, 2)[0]
+    noisy = (truth + 0.1 * torch.randn(truth.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
+    _, ssim, angle, detail = map(float, worse._scores(truth, truth))
+    assert (ssim, angle, detail) == (1, 0, 100)
+    assert float(worse._scores(soft, truth)[3]) < 60 and float(worse._scores(noisy, truth)[3]) > 130
+    assert float(worse._scores(truth.flip(1), truth)[2]) > 45  # upside down it is somebody else
+
+
+def test_without_an_embedding_the_angle_is_not_there_and_that_is_said(no_weights, astronaut_face):
+    truth = images.to_tensors(astronaut_face)[0]
+    assert worse._scores(truth, truth)[2] == "n/a" and "mobilefacenet.onnx is missing" in worse._no_identity()
