@@ -82,7 +82,9 @@ def _in_pixels_of(found: np.ndarray, reduced: np.ndarray, photo: np.ndarray) -> 
     """Rows (n, 16) of a reduced photo in pixels of the photo: pixel i is centred at i + 0.5 in both."""
     ratio = np.array(photo.shape[1::-1]) / reduced.shape[1::-1]
     places = (np.delete(found, (4, 15), 1).reshape(-1, 7, 2) + 0.5) * ratio - 0.5
-    return np.concatenate([places[:, :2].reshape(-1, 4), found[:, 4:5], places[:, 2:].reshape(-1, 10), found[:, 15:]], 1)
+    return np.concatenate(
+        [places[:, :2].reshape(-1, 4), found[:, 4:5], places[:, 2:].reshape(-1, 10), found[:, 15:]], 1
+    )
 
 
 def _turns(found: np.ndarray) -> list[int]:

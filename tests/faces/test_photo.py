@@ -303,3 +303,22 @@ def test_any_picture_and_chosen_faces_on_the_command_line(detector, group, astro
     assert "no face was found" in capsys.readouterr().err
     assert cli.main(["restore", both[0], "--fast"]) == 2
     assert "--list" in capsys.readouterr().err
+
+
+def test_strength_is_how_much_of_a_face_is_laid_over_the_photo(fast, group):
+    """Of each face its own; none leaves the photo's bytes, half lies in the middle."""
+    found = faces.find_faces(group)[:2]
+    none, half, whole = (
+        np.asarray(restore_photo(fast, group, found, strengths=[0, one])[0], float) for one in (0, 0.5, 1)
+    )
+    original = np.asarray(group, float)
+    assert np.array_equal(none, original) and abs(whole - original).max() > 20
+    assert abs(half - (whole + original) / 2).max() <= 1
+    left, top, right, bottom = (round(side) for side in found[0].box)
+    assert np.array_equal(whole[top:bottom, left:right], original[top:bottom, left:right])
+
+
+def test_not_one_strength_for_each_face_is_refused(fast, group):
+    for strengths in ([1.0], [1.0, 1.5]):
+        with pytest.raises(ValueError, match="must be 2 numbers in"):
+            restore_photo(fast, group, faces.find_faces(group)[:2], strengths=strengths)
