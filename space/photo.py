@@ -1,14 +1,18 @@
 """The tab that restores the faces of a whole photo: find, choose, restore, put back."""
 
+import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 import gradio as gr
 from PIL import Image
 
-from difface import faces, metadata, profiles
-from difface.faces.photo import BATCH, SHOWN, numbered, restore_photo, shown_ratio
+from difface import faces, metadata, profiles, upscale
+from difface.faces.photo import SHOWN, numbered, restore_photo, shown_ratio
+from difface.schedulers import FAST_CALLS
 from space import judged, running, shared, widgets
 from space.restore import Tab
 
@@ -43,7 +47,7 @@ def tab(profile: profiles.Profile, examples: Path, single: Tab, tabs: gr.Tabs) -
     with gr.Row(elem_classes="work"):
         with gr.Column():
             photo, _ = widgets.picture("A photo", examples, "photo", height=190)
-            boxes = widgets.shown("Faces found: click one to take it or leave it", "photo-boxes", height=300)
+            boxes = widgets.shown("Click a face to tick or untick it", "photo-boxes", ["fullscreen"], height=300)
             numbers = gr.CheckboxGroup([], label="Faces to restore", type="value", elem_id="photo-faces")
             numbers.preprocess = lambda chosen: chosen  # over the API without a look first: judged by `_chosen`
             pressed = widgets.buttons("Restore", "photo-restore")
@@ -57,15 +61,14 @@ def tab(profile: profiles.Profile, examples: Path, single: Tab, tabs: gr.Tabs) -
             ]
         with gr.Column(elem_classes="settings"):
             preset = widgets.presets(profile.begin_index)
-            scale, strength, start, seed = _settings(profile)
-    widgets.follow(preset, start, "photo")
+            settings = _settings(profile)
+    widgets.follow(preset, settings[1], "photo")
     _find_on_change(photo, profile.size, boxes, [numbers, told, only, as_face])
-    choosing = dict(show_progress="hidden", api_visibility="private", **judged.LOOK)
-    boxes.select(clicked(profile.size), [photo, numbers], [numbers, boxes], api_name="click_face", **choosing)
-    numbers.input(drawn(profile.size), [photo, numbers], boxes, api_name="draw_faces", **choosing)
+    boxes.select(toggler(profile.size), [photo, numbers], [numbers, boxes], api_name="tick_face", **widgets.PRIVATE)
+    numbers.input(drawer(profile.size), [photo, numbers], boxes, api_name="draw_ticks", **widgets.PRIVATE)
     what = "Restore faces of a photo, by the numbers of /find_faces; without numbers, all that are sure and would not "
     what += "come back softer. One call is enough."
-    given = [photo, numbers, scale, strength, start, seed, only]
+    given = [photo, numbers, *settings, only]
     widgets.on_press(pressed, photo_restorer(profile.name), given, outputs, "restore_photo", what)
     as_face.click(
         lambda photo: (photo, False, gr.Tabs(selected="restore")),
@@ -76,16 +79,19 @@ def tab(profile: profiles.Profile, examples: Path, single: Tab, tabs: gr.Tabs) -
     )
 
 
-def _settings(profile: profiles.Profile) -> tuple[gr.Radio, gr.Slider, gr.Slider, gr.Number]:
-    """How faces are restored: scale, strength, N, seed."""
+def _settings(profile: profiles.Profile) -> list[gr.components.Component]:
+    """How faces are restored: scale, N, seed, and the strengths of all and of single faces."""
     scale = gr.Radio([("Same size", 1), ("Twice the size", 2)], value=1, label="Size of the result")
     strength = widgets.slider(
         0, 100, 100, step=5, precision=0, label="Strength (%)", info="Less leaves more of the photo's own face."
     )
     with gr.Accordion("Advanced", open=False):
+        strengths = gr.Textbox(
+            "", label="Strength of single faces", placeholder="2: 50, 3: 80", info="Number: percent."
+        )
         start = widgets.start(profile.begin_index)
         seed = widgets.seed()
-    return scale, strength, start, seed
+    return [scale, start, seed, strength, strengths]
 
 
 def _find_on_change(photo: gr.Image, size: int, boxes: gr.Image, told: list) -> None:
@@ -123,6 +129,68 @@ def look_at(picture: Image.Image, size: int) -> list[Found]:
     ]
 
 
+def found_in(path: str, size: int) -> list[Found]:
+    """`look_at` an upload, once: clicks on its faces ask again and again."""
+    return _found_in(path, Path(path).stat().st_mtime_ns, size, faces.detector_name())
+
+
+@lru_cache(maxsize=shared.REMEMBERED)
+def _found_in(path: str, written: int, size: int, detector: str) -> list[Found]:
+    return look_at(shared.read(path), size)
+
+
+def _drawn(path: str, found: list[Found], ticks: list[int]) -> Image.Image:
+    """The photo with its faces, numbered, and ticked where they are to be restored."""
+    picture = shared.read(path, SHOWN[1])
+    ratio = max(picture.size) / _longest(path)
+    reduced = [replace(one.face, box=tuple(ratio * side for side in one.face.box)) for one in found]
+    return numbered(picture, reduced, ticks)
+
+
+def _longest(path: str) -> int:
+    """The longer side of a picture file, which is the same however it is turned."""
+    with Image.open(path) as picture:
+        return max(picture.size)
+
+
+def toggler(size: int) -> Callable:
+    """The function behind a click into the photo, for a model of `size` pixels."""
+
+    def tick_face(photo: str | None, numbers: list[int], event: gr.SelectData) -> tuple:
+        """Tick or untick the smallest face whose box is there; the numbers ticked, and the photo with them."""
+        if not photo:
+            return gr.skip(), gr.skip()
+        with shared.one_line():
+            found, (x, y) = found_in(shared.there(photo), size), event.index
+            ratio = shown_ratio((_longest(photo), 1))
+            hit = [k for k, one in enumerate(found, 1) if _is_in(one.face, x / ratio, y / ratio)]
+            if not hit:
+                return gr.skip(), gr.skip()
+            number = min(hit, key=lambda k: found[k - 1].face.side)
+            ticks = sorted(set(numbers) ^ {number})
+            return ticks, _drawn(photo, found, ticks)
+
+    return tick_face
+
+
+def _is_in(face: faces.Face, x: float, y: float) -> bool:
+    left, top, right, bottom = face.box
+    return left <= x <= right and top <= y <= bottom
+
+
+def drawer(size: int) -> Callable:
+    """The function behind a tick, for a model of `size` pixels."""
+
+    def draw_ticks(photo: str | None, numbers: list[int]) -> Image.Image | dict:
+        """The photo with these faces ticked."""
+        if not photo:
+            return gr.skip()
+        with shared.one_line():
+            return _drawn(photo, found_in(shared.there(photo), size), numbers)
+
+    return draw_ticks
+
+
 def ticked(found: list[Found]) -> list[int]:
     """Numbers of the faces to restore at first: those that are sure and gain by it; where there are none of these,
     those that are sure, so that large faces are no dead end."""
@@ -138,54 +206,13 @@ def finder(size: int) -> Callable:
         if not photo:
             return None, gr.update(choices=[], value=[]), "", False, gr.update(visible=False)
         with shared.one_line():
-            picture = shared.read(photo)
-            found = look_at(picture, size)
+            found = found_in(shared.there(photo), size)
             choices = [(f"{k} {one.label}", k) for k, one in enumerate(found, 1)]
-            ticks = gr.update(choices=choices, value=ticked(found))
-            shown = numbered(picture, [one.face for one in found], ticked(found))
-            return shown, ticks, _found(found, size), bool(found), gr.update(visible=not found)
+            ticks = ticked(found)
+            shown, fields = _drawn(photo, found, ticks), gr.update(choices=choices, value=ticks)
+            return shown, fields, _found(found, size), bool(found), gr.update(visible=not found)
 
     return find_faces
-
-
-def drawn(size: int) -> Callable:
-    """The function behind a tick: the photo with the boxes of today's choice."""
-
-    def draw_faces(photo: str | None, numbers: list[int]) -> Image.Image | dict:
-        if not photo:
-            return gr.skip()
-        picture = shared.read(photo)
-        return numbered(picture, [one.face for one in look_at(picture, size)], numbers)
-
-    return draw_faces
-
-
-def clicked(size: int) -> Callable:
-    """The function behind a click into the photo: the face there is ticked, or not any more."""
-
-    def click_face(photo: str | None, numbers: list[int], place: gr.SelectData) -> tuple:
-        if not photo:
-            return gr.skip(), gr.skip()
-        picture = shared.read(photo)
-        found, ratio = look_at(picture, size), shown_ratio(picture.size)
-        x, y = (side / ratio for side in place.index)
-        number = _nearest([one.face for one in found], x, y)
-        if number is None:
-            return gr.skip(), gr.skip()
-        chosen = sorted(set(numbers) ^ {number})
-        return chosen, numbered(picture, [one.face for one in found], chosen)
-
-    return click_face
-
-
-def _nearest(found: list[faces.Face], x: float, y: float) -> int | None:
-    """The number of the face whose box holds a point, the smallest where several do; None for a point beside them."""
-    holding = []
-    for number, face in enumerate(found, 1):
-        left, top, right, bottom = face.box
-        if left <= x <= right and top <= y <= bottom:
-            holding.append(((right - left) * (bottom - top), number))
-    return min(holding)[1] if holding else None
 
 
 def _found(found: list[Found], size: int) -> str:
@@ -222,9 +249,10 @@ def photo_restorer(profile: str) -> Callable:
         photo: str | None,
         numbers: list[int],
         scale: int,
-        strength: int,
         start: int,
         seed: int,
+        strength: float,
+        strengths: str,
         only: bool,
     ) -> Iterator[tuple]:
         """Restore the faces of a photo."""
@@ -233,21 +261,18 @@ def photo_restorer(profile: str) -> Callable:
             if only and not numbers:
                 raise ValueError(NOTHING_CHOSEN)
             yield None, widgets.under_way("Finding the faces"), None
-            seen = look_at(picture, profiles.profile(profile).size)
-            chosen = _chosen(numbers or ticked(seen), seen)
+            seen = found_in(photo, profiles.profile(profile).size)
+            chosen, those = _chosen(numbers or ticked(seen), seen)
+            parts = strengths_of(strength, strengths, those, len(seen))
 
-            def work(report: Callable) -> tuple[tuple[Image.Image, dict], list[str]]:
-                def attempt(device: str, batch: int) -> tuple[Image.Image, dict]:
-                    pipeline = shared.pipeline_for(profile, start=start, device=device)
-                    settings = dict(
-                        seed=seed, scale=scale, large=True, strengths=[strength / 100] * len(chosen), batch=batch
-                    )
-                    return restore_photo(pipeline, picture, chosen, **settings, progress=report)
+            def attempt(report: Callable, device: str) -> tuple[Image.Image, dict]:
+                pipeline = shared.pipeline_for(profile, start=start, device=device)
+                settings = dict(seed=seed, scale=scale, large=True, strengths=parts, batch=1, progress=report)
+                return restore_photo(pipeline, picture, chosen, **settings)
 
-                return running.within_memory(attempt, BATCH)
-
-            run = running.Run(work)
-            yield from run.steps(lambda step: (None, widgets.under_way("Restoring the faces", step), None))
+            run = running.run_of(attempt)
+            tiles = upscale.calls(picture) if scale == 2 else 0
+            yield from run.steps(lambda step: (None, _bar(step, tiles), None))
             (result, info), notes = run.result()
             comment = metadata.RESTORED if info["faces"] else metadata.UNTOUCHED
             file = shared.save(result, photo, info, profile, seed, comment, picture)
@@ -256,8 +281,43 @@ def photo_restorer(profile: str) -> Callable:
     return restore_photo_
 
 
-def _chosen(numbers: list[int], seen: list[Found]) -> list[faces.Face]:
-    """The faces of these numbers.
+def _bar(step: running.Step, tiles: int) -> str:
+    """How far it is: first the tiles of a photo that is enlarged, then face by face, as `batch=1` restores them."""
+    if step.done <= tiles:
+        where = f"tile {step.done} of {tiles}"
+        return widgets.under_way("Enlarging the photo", step, where)
+    face, call = divmod(step.done - tiles - 1, FAST_CALLS)
+    faces_in_all = (step.total - tiles) // FAST_CALLS
+    where = f"face {face + 1} of {faces_in_all}, step {call + 1} of {FAST_CALLS}"
+    return widgets.under_way("Restoring the faces", step, where)
+
+
+def strengths_of(everyone: float, single: str, numbers: list[int], count: int) -> list[float]:
+    """The strengths in [0, 1] of the faces of these numbers.
+
+    Args:
+        everyone: percent, of all faces that `single` does not name.
+        single: number and percent of faces, as "2: 50, 3: 80".
+        numbers: of the faces.
+        count: of faces in the photo.
+
+    Raises:
+        ValueError: `single` is something else, or names a face that is not there.
+    """
+    own = {}
+    for part in filter(None, re.split(r"[,;\s]+", re.sub(r"\s*[:=]\s*", ":", single.replace("%", " ").strip()))):
+        match = re.fullmatch(r"(\d{1,4}):(\d{1,3})", part)
+        if match is None or not 0 < int(match[1]) <= count or int(match[2]) > 100:
+            raise ValueError(
+                f"the strength of single faces has {part!r:.30}; numbers of faces (1..{count}) with percents (0..100) "
+                "are accepted, as 2: 50, 3: 80: change it."
+            )
+        own[int(match[1])] = int(match[2])
+    return [own.get(number, everyone) / 100 for number in numbers]
+
+
+def _chosen(numbers: list[int], seen: list[Found]) -> tuple[list[faces.Face], list[int]]:
+    """The faces of these numbers, and the numbers, each once.
 
     Raises:
         ValueError: there is none of such a number, or there are faces and none is chosen.
@@ -269,7 +329,8 @@ def _chosen(numbers: list[int], seen: list[Found]) -> list[faces.Face]:
             )
     if seen and not numbers:
         raise ValueError(NOTHING_CHOSEN)
-    return [seen[number - 1].face for number in dict.fromkeys(numbers)]
+    numbers = list(dict.fromkeys(numbers))
+    return [seen[number - 1].face for number in numbers], numbers
 
 
 def _pair(before: Image.Image, after: Image.Image) -> tuple[Image.Image, Image.Image]:

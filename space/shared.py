@@ -146,11 +146,11 @@ def one_line() -> Iterator[None]:
         raise gr.Error(" ".join(text.split()), print_exception=False) from None
 
 
-def read(path: str | None) -> Image.Image:
-    """The visitor's picture, upright and RGB; errors call it by its own name.
+def there(path: str | None) -> str:
+    """The path of the visitor's picture.
 
     Raises:
-        ImageError: there is none (any more), or it cannot be used.
+        ImageError: there is none (any more).
     """
     if not path:
         raise images.ImageError(f"no picture is chosen; {images.ACCEPTED} are accepted: upload one.")
@@ -158,7 +158,21 @@ def read(path: str | None) -> Image.Image:
         raise images.ImageError(
             "this picture has been deleted from the server, as all are after a while: upload it again."
         )
-    return images.read(path, Path(path).name)
+    return path
+
+
+def read(path: str | None, least: int | None = None) -> Image.Image:
+    """The visitor's picture, upright and RGB; errors call it by its own name.
+
+    Args:
+        path: of the file.
+        least: see `difface.images.read`.
+
+    Raises:
+        ImageError: there is none (any more), or it cannot be used.
+    """
+    path = there(path)
+    return images.read(path, Path(path).name, least)
 
 
 def whole(value: float | None, name: str, low: int, high: int) -> int:

@@ -305,15 +305,20 @@ def test_any_picture_and_chosen_faces_on_the_command_line(detector, group, astro
     assert "--list" in capsys.readouterr().err
 
 
-def test_strength_lays_a_restored_face_over_the_photo_s_own(tiny, astronaut_photo):
-    pipeline = DifFacePipeline(**(tiny.components | {"scheduler": build_scheduler("ddpm")}))
-    pipeline.set_progress_bar_config(disable=True)
-    (face,) = faces.find_faces(astronaut_photo)
+def test_strength_is_how_much_of_a_face_is_laid_over_the_photo(fast, group):
+    """Of each face its own; none leaves the photo's bytes, half lies in the middle."""
+    found = faces.find_faces(group)[:2]
     none, half, whole = (
-        np.asarray(restore_photo(pipeline, astronaut_photo, [face], large=True, strengths=[of])[0], int)
-        for of in (0, 0.5, 1)
+        np.asarray(restore_photo(fast, group, found, strengths=[0, one])[0], float) for one in (0, 0.5, 1)
     )
-    assert (none == np.asarray(astronaut_photo)).all()
-    assert np.abs(half - (none + whole) / 2).max() <= 1 and np.abs(whole - none).max() > 20
-    with pytest.raises(ValueError, match="strength"):
-        restore_photo(pipeline, astronaut_photo, [face], strengths=[2])
+    original = np.asarray(group, float)
+    assert np.array_equal(none, original) and abs(whole - original).max() > 20
+    assert abs(half - (whole + original) / 2).max() <= 1
+    left, top, right, bottom = (round(side) for side in found[0].box)
+    assert np.array_equal(whole[top:bottom, left:right], original[top:bottom, left:right])
+
+
+def test_not_one_strength_for_each_face_is_refused(fast, group):
+    for strengths in ([1.0], [1.0, 1.5]):
+        with pytest.raises(ValueError, match="must be 2 numbers in"):
+            restore_photo(fast, group, faces.find_faces(group)[:2], strengths=strengths)

@@ -1,16 +1,16 @@
 """Which faces of a photo are ticked, and what the visitor is told and shown."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from PIL import Image
 
 pytest.importorskip("gradio", reason="gradio is not installed")
 
+import gradio as gr
+
 from difface import faces
 from difface.faces.photo import LARGEST, SHOWN
-from space import page, photo
+from space import page, photo, running
 
 SIZE = 64
 
@@ -81,26 +81,47 @@ def test_what_the_slider_shows_is_no_larger_than_a_phone_can_load():
     assert shown[1].tobytes() == small.resize((80, 60)).tobytes()
 
 
-def test_a_click_takes_a_face_or_leaves_it(monkeypatch, upload):
-    there = [face(40), face(60, left=200), face(40, left=700)]
-    monkeypatch.setattr(faces, "find_faces", lambda picture: there)
-    ratio = SHOWN[0] / 800  # by which the photo of 800 x 400 pixels is shown larger
-    clicked = photo.clicked(SIZE)
+def test_a_click_ticks_the_smallest_face_there_and_a_click_beside_them_nothing(monkeypatch, upload):
+    """The photo is shown enlarged, 900 pixels wide, so a click's place is not a pixel of the photo."""
+    large, small = face(300), face(40, left=10)
+    large = faces.Face((0, 0, 300, 300), large.points, 0.9)
+    monkeypatch.setattr(faces, "find_faces", lambda picture: [large, small])
+    click, ratio = photo.toggler(SIZE), SHOWN[0] / 800
 
-    def at(x: float, y: float, numbers: list[int]) -> tuple:
-        return clicked(upload, numbers, SimpleNamespace(index=[x * ratio, y * ratio]))
+    def at(x: float, y: float, numbers: list[int]):
+        place = gr.SelectData(None, {"index": [round(x * ratio), round(y * ratio)], "value": None})
+        return click(upload, numbers, place)
 
-    chosen, drawn = at(220, 20, [1, 2])
-    assert chosen == [1] and drawn.size == (900, 450)
-    assert at(220, 20, [1])[0] == [1, 2] and at(720, 39, [])[0] == [3]
-    assert "value" not in at(400, 300, [1])[0], "a click beside all faces changes nothing"
-    inside, outside = (np.asarray(photo.drawn(SIZE)(upload, numbers)) for numbers in ([2], []))
-    left = round(200 * ratio) + 1
-    assert (inside[20, left : left + 2] == 255).all() and not (outside[20, left : left + 2] == 255).all()
+    assert at(45, 35, [])[0] == [2] and at(45, 35, [1, 2])[0] == [1]
+    assert at(280, 280, [2])[0] == [1, 2]
+    assert at(280 / ratio, 305, []) == (gr.skip(), gr.skip()) == at(600, 10, [1])
+    ticked, plain = (np.asarray(at(45, 35, numbers)[1], int) for numbers in ([], [2]))
+    assert ticked.shape == plain.shape and (abs(ticked - plain).max(2) > 40).any()
 
 
-def test_of_faces_that_overlap_the_smaller_is_meant():
-    large = faces.Face((0, 0, 100, 100), faces.FFHQ_TEMPLATE * 100, 0.9)
-    small = faces.Face((40, 40, 60, 60), faces.FFHQ_TEMPLATE * 20, 0.9)
-    assert photo._nearest([large, small], 50, 50) == 2 and photo._nearest([large, small], 10, 10) == 1
-    assert photo._nearest([large, small], 150, 10) is None
+def test_the_faces_of_an_upload_are_looked_for_once(monkeypatch, upload):
+    looks = []
+    monkeypatch.setattr(faces, "find_faces", lambda picture: looks.append(1) or [face(40)])
+    photo.finder(SIZE)(upload)
+    photo.drawer(SIZE)(upload, [1])
+    assert len(looks) == 1
+
+
+def test_single_faces_have_strengths_of_their_own():
+    assert photo.strengths_of(80, "", [1, 3], 4) == [0.8, 0.8]
+    assert photo.strengths_of(80, " 3: 50 %,2=0", [1, 2, 3], 4) == [0.8, 0, 0.5]
+
+
+@pytest.mark.parametrize("text", ["5: 50", "0: 50", "2: 101", "half", "2", "2: -5"])
+def test_a_strength_of_no_face_is_refused_in_a_line(text):
+    with pytest.raises(ValueError, match=r"numbers of faces \(1\.\.4\) with percents"):
+        photo.strengths_of(100, text, [1], 4)
+
+
+def test_progress_says_which_face_and_which_step():
+    def bar(done: int, tiles: int) -> str:
+        return photo._bar(running.Step(done, tiles + 25, 3), tiles)
+
+    assert "face 1 of 5, step 1 of 5" in bar(1, 0) and "face 1 of 5, step 5 of 5" in bar(5, 0)
+    assert "face 2 of 5, step 3 of 5, about 3 s left" in bar(8, 0)
+    assert "tile 2 of 4" in bar(2, 4) and "face 1 of 5, step 2 of 5" in bar(6, 4)
