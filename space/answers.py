@@ -5,13 +5,10 @@ from pathlib import Path
 
 import gradio as gr
 import torch
-from PIL import Image
 
 from difface import certainty, images, profiles
-from difface.metrics.identity import EMBEDDING, angle, embed
 from difface.pipeline import DifFaceOutput
 from difface.schedulers import FAST_CALLS
-from difface.weights import WeightMissing
 from space import batch, running, shared, widgets
 from space.restore import Tab
 
@@ -33,8 +30,6 @@ def tab(profile: profiles.Profile, examples: Path, single: Tab, tabs: gr.Tabs) -
             aligned = widgets.aligned(render=False)
             face, chosen = widgets.picture("A face", examples, "answers-face", aligned=aligned)
             pressed = widgets.buttons("Make answers", "answer")
-            with gr.Accordion("A good photo of the person, to rank the answers by", open=False, elem_id="known"):
-                reference = widgets.picture("A photo of the person", Path("none"), "reference", height=180)[0]
         with gr.Column(elem_classes="outcome"):
             outputs = _outputs()
         with gr.Column(elem_classes="settings"):
@@ -52,9 +47,8 @@ def tab(profile: profiles.Profile, examples: Path, single: Tab, tabs: gr.Tabs) -
         api_name="to_answers",
         **widgets.PRIVATE,
     )
-    what = "Answers k = 0, 1, ... have seed + k; the map is the standard deviation over them at every pixel. With a "
-    what += "reference, a photo of the person, those come first that resemble it most."
-    given = [face, aligned, count, start, seed, reference]
+    what = "Answers k = 0, 1, ... have seed + k; the map is the standard deviation over them at every pixel."
+    given = [face, aligned, count, start, seed]
     widgets.on_press(pressed, answerer(profile.name), given, outputs, "answers", what, [*chosen, sent])
 
 
@@ -63,26 +57,18 @@ def _outputs() -> list[gr.components.Component]:
     certainty_map = widgets.comparison("map", "Certainty map")
     gr.HTML(_legend(), padding=False)
     status = widgets.status("certainty")
-    gallery = widgets.gallery("Answers: click one to use it", 4, "answers")
-    with gr.Row(elem_classes="buttons"):
-        everything = widgets.download("answers-download", "Download all (ZIP)")
-        one = gr.DownloadButton(
-            "Download this one (PNG)", visible=False, elem_id="answers-one", size="md", min_width=140
-        )
-    chosen = [certainty_map, one]
-    gallery.select(under_map, [gallery, certainty_map], chosen, api_name="under_map", **widgets.PRIVATE)
-    everything.change(lambda: gr.update(visible=False), None, one, api_name="forget_answer", **widgets.PRIVATE)
-    return [certainty_map, status, gallery, everything]
+    gallery = widgets.gallery("Answers", 4, "answers")
+    gallery.select(under_map, [gallery, certainty_map], certainty_map, api_name="under_map", **widgets.PRIVATE)
+    return [certainty_map, status, gallery, widgets.download("answers-download", "Download all (ZIP)")]
 
 
 def under_map(
     answers: list[tuple[str, str]] | None, pair: tuple[str, str] | None, chosen: gr.SelectData
-) -> tuple[tuple[str, str] | dict, dict]:
-    """The answer that was clicked on, with the map beside it, and its file to be fetched."""
+) -> tuple[str, str] | dict:
+    """The answer that was clicked on, with the map beside it."""
     if not answers or not pair or not 0 <= chosen.index < len(answers):
-        return gr.skip(), gr.skip()
-    path, told = answers[chosen.index]
-    return (path, pair[1]), gr.update(value=path, label=f"Download {told.lower()} (PNG)", visible=True)
+        return gr.skip()
+    return answers[chosen.index][0], pair[1]
 
 
 def _legend() -> str:
@@ -101,13 +87,10 @@ def answerer(profile: str) -> Callable:
     """The function behind the button."""
 
     @shared.on_gpu
-    def answers(
-        face: str | None, aligned: bool, count: int, start: int, seed: int, reference: str | None = None
-    ) -> Iterator[tuple]:
+    def answers(face: str | None, aligned: bool, count: int, start: int, seed: int) -> Iterator[tuple]:
         """Several answers to one face, and where they differ."""
         with shared.one_line():
             picture, seed = shared.read(face), shared.seed_of(seed)
-            known = shared.read(reference) if reference else None
             yield None, widgets.under_way("Loading the networks"), None, None
             size = shared.pipeline_for(profile).size
             crop, note = shared.aligned_face(picture, aligned, size)
@@ -125,46 +108,19 @@ def answerer(profile: str) -> Callable:
             values = certainty.spread(result)
             overlay = certainty.heat_map(values, result[0])
             shown = [shared.enlarged(answer) for answer in result]
-            apart, said = _ranked(result, known)
             # as files, so that what is downloaded says that it is AI-restored
             pictures = [
                 (
-                    shared.save(shown[k], f"seed_{seed + k}.png", info, profile, seed + k, picture=picture),
-                    f"Seed {seed + k}" + (f", {degrees:.0f}°" if degrees is not None else ""),
+                    shared.save(answer, f"seed_{seed + k}.png", info, profile, seed + k, picture=picture),
+                    f"Seed {seed + k}",
                 )
-                for k, degrees in apart
+                for k, answer in enumerate(shown)
             ]
-            text = widgets.note(note, *shared.said(info["notes"]), *notes, certainty.sentence(values, count), said)
+            text = widgets.note(note, *shared.said(info["notes"]), *notes, certainty.sentence(values, count))
             archive = batch.zipped([path for path, _ in pictures], "answers.zip")
-            yield (shown[apart[0][0]], shared.enlarged(overlay)), text, pictures, archive
+            yield (shown[0], shared.enlarged(overlay)), text, pictures, archive
 
     return answers
-
-
-def _ranked(result: torch.Tensor, known: Image.Image | None) -> tuple[list[tuple[int, float | None]], str]:
-    """The answers by how much they resemble a photo of the person, and a sentence on that.
-
-    Args:
-        result: (count, 3, H, H) in [0, 1].
-        known: the photo; None leaves them in their order.
-
-    Returns:
-        Number and angle in degrees between the embeddings of each, the nearest first (None where it was not measured).
-    """
-    unranked: list[tuple[int, float | None]] = [(k, None) for k in range(len(result))]
-    if known is None:
-        return unranked, ""
-    crop, _ = shared.aligned_face(known, False, result.shape[-1])
-    person = images.fit_square(images.to_tensors(crop)[0], result.shape[-1])
-    try:
-        apart = angle(embed(result), embed(person[None]))
-    except WeightMissing:
-        return unranked, f"They are not ranked: the network that compares people, {EMBEDDING}, is not on this server."
-    order = sorted(((k, float(degrees)) for k, degrees in enumerate(apart)), key=lambda one: one[1])
-    return [*order], (
-        "The first resembles your photo of the person most: the angle between their embeddings is the smallest "
-        "(90° is no resemblance at all)."
-    )
 
 
 def _answers(

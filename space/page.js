@@ -22,15 +22,6 @@
       if (made[name]) made[name].from = null;
       return this.compare(name, values);
     },
-    // Settings stand in the address, so that a link leads to them; what is as at first is left out.
-    address(names, first, values) {
-      const address = new URL(location);
-      names.forEach((name, k) => {
-        if (values[k] === null || values[k] === first[k]) address.searchParams.delete(name);
-        else address.searchParams.set(name, values[k]);
-      });
-      history.replaceState(history.state, "", address);
-    },
     compare(name, values) {
       const run = made[name] || {};
       const same = run.from === key(values);
@@ -78,70 +69,6 @@
     window.dispatchEvent(new MouseEvent("mousemove", place(by)));
     window.dispatchEvent(new MouseEvent("mouseup", place(by)));
   };
-  const centre = (handle) => {
-    const box = handle.getBoundingClientRect();
-    return box.left + box.width / 2;
-  };
-  const handleOf = (field) => field && field.querySelector("[data-testid=slider]");
-  // A click on the pictures brings the slider there.
-  document.addEventListener("click", (event) => {
-    const handle = handleOf(event.target.closest(".comparison"));
-    if (!handle || event.target.closest("button, [data-testid=slider]") || !event.target.closest("img, .slider-wrap")) return;
-    drag(handle, event.clientX - centre(handle));
-  });
-  // While O is held, the picture as it came lies over the whole result; let go, the slider is where it was.
-  let held = null;
-  const typing = (event) => event.target.closest("input, textarea, [contenteditable=true], [role=textbox]");
-  document.addEventListener("keydown", (event) => {
-    if (event.key !== "o" || event.ctrlKey || event.metaKey || event.altKey || typing(event)) return;
-    if (held) return;
-    const field = [...document.querySelectorAll(".comparison")].find((one) => one.offsetParent && handleOf(one));
-    const handle = handleOf(field);
-    if (!handle) return;
-    held = { handle, at: centre(handle) };
-    drag(handle, handle.parentElement.getBoundingClientRect().right - held.at);
-  });
-  document.addEventListener("keyup", (event) => {
-    if (event.key !== "o" || !held) return;
-    drag(held.handle, held.at - centre(held.handle));
-    held = null;
-  });
-  // A loupe, by Z: three times as large, what is under the pointer on either side of the slider.
-  const loupe = document.createElement("div");
-  loupe.id = "loupe";
-  loupe.hidden = true;
-  loupe.setAttribute("aria-hidden", "true");
-  document.body.append(loupe);
-  let pointer = null;
-  const magnify = () => {
-    const field = pointer && document.elementFromPoint(pointer.x, pointer.y)?.closest(".comparison");
-    const handle = handleOf(field);
-    loupe.style.visibility = handle ? "visible" : "hidden";
-    if (!handle) return;
-    const images = [...field.querySelectorAll("img")];
-    const image = images[pointer.x < centre(handle) ? 0 : images.length - 1];
-    const box = image.getBoundingClientRect();
-    const shape = image.naturalWidth / image.naturalHeight;
-    const [width, height] = box.width / box.height > shape ? [box.height * shape, box.height] : [box.width, box.width / shape];
-    const x = pointer.x - box.left - (box.width - width) / 2;
-    const y = pointer.y - box.top - (box.height - height) / 2;
-    Object.assign(loupe.style, {
-      left: `${pointer.x - 90}px`,
-      top: `${pointer.y - 90}px`,
-      backgroundImage: `url("${image.src}")`,
-      backgroundSize: `${3 * width}px ${3 * height}px`,
-      backgroundPosition: `${90 - 3 * x}px ${90 - 3 * y}px`,
-    });
-  };
-  document.addEventListener("pointermove", (event) => {
-    pointer = { x: event.clientX, y: event.clientY };
-    if (!loupe.hidden) magnify();
-  });
-  document.addEventListener("keydown", (event) => {
-    if (event.key !== "z" || event.ctrlKey || event.metaKey || typing(event)) return;
-    loupe.hidden = !loupe.hidden;
-    if (!loupe.hidden) magnify();
-  });
   // Where the handle is on the picture, which may be narrower than its frame: 0 at its left edge, 100 at its right.
   const tell = (handle) => {
     const frame = handle.parentElement.getBoundingClientRect();

@@ -27,8 +27,6 @@ SCHEDULERS = [
 RESTORED = "restored"
 """Folder in that of the examples with a finished one, for who has just come."""
 LANDING = "An example: left as it was, right as the embedded models (small) restored it. Move the slider."
-IN_ADDRESS = ("N", "sampler", "calls", "steps", "eta", "estimator", "seed")
-"""Names of the settings in an address, in the order of `_advanced`."""
 DDIM_STEPS = [20, 50, 100, 250, 500, 1000]
 
 
@@ -67,11 +65,8 @@ def tab(profile: profiles.Profile, examples: Path) -> Tab:
         with gr.Column(elem_classes="settings"):
             preset = widgets.presets(profile.begin_index)
             settings = _advanced(profile, aligned)
-            reset = gr.Button("Reset", elem_id="reset", size="sm")
     start, *_, seed = settings
     widgets.follow(preset, start, "restore")
-    widgets.resettable(reset, [face, *settings], "restore")
-    widgets.in_address(dict(zip(IN_ADDRESS, settings, strict=True)), "restore")
     another = again.click(None, seed, seed, js="(seed) => seed + 1", api_name="another_answer", **widgets.PRIVATE)
     what = "Restore one face. `eta` and `steps` are for the sampler ddim, `calls` for the others."
     given = [face, aligned, *settings]

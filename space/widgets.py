@@ -145,44 +145,6 @@ def follow(preset: gr.Radio, start: gr.Slider, name: str) -> None:
     start.change(None, start, preset, js=one_of, api_name=f"{name}_presets", **PRIVATE)
 
 
-def resettable(button: gr.Button, fields: Sequence[gr.components.Component], name: str) -> None:
-    """Give all fields back what stood in them at first, at a button."""
-    first = json.dumps([field.value for field in fields])
-    button.click(None, None, [*fields], js=f"() => {first}", api_name=f"{name}_reset", **PRIVATE)
-
-
-def in_address(fields: dict[str, gr.components.Component], name: str) -> None:
-    """Keep settings in the page's address, and take them from it when the page is opened.
-
-    Args:
-        fields: name in the address -> the field; a value that it does not take is left out.
-        name: of the tab.
-    """
-    parts = list(fields.values())
-    first = json.dumps([field.value for field in parts])
-    script = f"(...values) => window.difface.address({json.dumps([*fields])}, {first}, values)"
-    gr.on([part.change for part in parts], None, parts, None, js=script, api_name=f"{name}_to_address", **PRIVATE)
-
-    def read(request: gr.Request) -> list:
-        given = request.query_params
-        return [taken(field, given[key]) if key in given else gr.skip() for key, field in fields.items()]
-
-    gr.context.Context.root_block.load(read, None, parts, api_name=f"{name}_from_address", **PRIVATE)
-
-
-def taken(field: gr.components.Component, text: str) -> float | int | str | dict:
-    """What an address says of a field, or nothing new where the field does not take that."""
-    if isinstance(field, gr.Dropdown):
-        return next((value for _, value in field.choices if str(value) == text), gr.skip())
-    try:
-        number = float(text)
-    except ValueError:
-        return gr.skip()
-    if not field.minimum <= number <= field.maximum:
-        return gr.skip()
-    return int(number) if field.precision == 0 or number.is_integer() else number
-
-
 def seed() -> gr.Number:
     """The seed."""
     return gr.Number(
