@@ -7,7 +7,7 @@ import gradio as gr
 import torch
 
 from difface import certainty, images, profiles
-from difface.metrics.identity import angle, embed
+from difface.metrics.identity import EMBEDDING, angle, embed
 from difface.pipeline import DifFaceOutput
 from difface.schedulers import FAST_CALLS
 from difface.weights import WeightMissing
@@ -191,8 +191,8 @@ def _ranked(answers: torch.Tensor, truth: torch.Tensor | None) -> tuple[list[int
         return order, [], ""
     try:
         angles = angle(embed(answers), embed(truth).repeat(len(answers), 0)).tolist()
-    except WeightMissing as error:
-        return order, [], f"Not ranked by the person's photo: {error}"
+    except WeightMissing:  # its message names folders of the server
+        return order, [], f"Not ranked by the person's photo: the weights of the embedding, {EMBEDDING}, are not here."
     return sorted(order, key=angles.__getitem__), angles, RANKED
 
 
