@@ -53,8 +53,8 @@ NOTHING_MISSING = (
 NOTHING_KNOWN = "the whole picture is marked as missing; some known pixels are accepted: take some paint away."
 
 
-def tab(profile: profiles.Profile, examples: Path) -> None:
-    """Draw the tab."""
+def tab(profile: profiles.Profile, examples: Path) -> tuple[gr.Image, gr.Checkbox]:
+    """Draw the tab; the face to fill, and whether it is aligned."""
     name = OTHER_PROFILE.get(profile.name, profile.name)
     if not profiles.profile(name).inpainting:
         gr.Markdown(f"**Not to be had here:** {_missing(name)}", elem_id="inpaint-missing")
@@ -85,6 +85,7 @@ def tab(profile: profiles.Profile, examples: Path) -> None:
     what = "Fill the missing parts of a face: those that are white in a layer of `painted`."
     given = [face, aligned, canvas, *settings, rival]
     widgets.on_press(pressed, inpainter(name), given, outputs, "inpaint", what)
+    return face, aligned
 
 
 def _prepare_canvas(

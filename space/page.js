@@ -83,6 +83,106 @@
     const [left, right] = sides(handle);
     handle.setAttribute("aria-valuetext", `${percent}% ${left}, ${100 - percent}% ${right}`);
   };
+  // Where the handle is on the window, from left to right, and to that place.
+  const middle = (handle) => {
+    const box = handle.getBoundingClientRect();
+    return box.left + box.width / 2;
+  };
+  const sliders = () => [...document.querySelectorAll("[data-testid=slider]")].filter((one) => one.offsetParent);
+  // The left picture alone, as long as a key or a button is held.
+  let held = null;
+  const hold = (handle) => {
+    if (held || !handle) return;
+    const frame = handle.parentElement.getBoundingClientRect();
+    held = { handle, part: (middle(handle) - frame.left) / frame.width };
+    drag(handle, frame.right - middle(handle));
+  };
+  const release = () => {
+    if (!held) return;
+    const { handle, part } = held;
+    const frame = handle.parentElement.getBoundingClientRect();
+    held = null;
+    drag(handle, frame.left + part * frame.width - middle(handle));
+  };
+  document.addEventListener("keydown", (event) => {
+    const here = document.activeElement;
+    const handle = here && here.matches("[data-testid=slider]") ? here : here === document.body ? sliders()[0] : null;
+    if (event.key !== " " || !handle) return;
+    event.preventDefault();
+    hold(handle);
+  });
+  document.addEventListener("keyup", (event) => event.key === " " && release());
+  ["pointerup", "pointercancel", "blur"].forEach((name) => window.addEventListener(name, release));
+  // A round part of the picture under the pointer, larger.
+  const ZOOM = 3;
+  const glass = document.createElement("div");
+  glass.className = "glass";
+  glass.hidden = true;
+  document.body.append(glass);
+  const magnify = (event) => {
+    const frame = event.target.closest && event.target.closest(".comparison.loupe .block, .comparison.loupe");
+    const images = frame ? [...frame.querySelectorAll("[data-testid=imageslider-image]")] : [];
+    const handle = frame && frame.querySelector("[data-testid=slider]");
+    glass.hidden = true;
+    if (!images.length || !handle || event.target.closest("button")) return;
+    const side = sides(handle)[event.clientX < middle(handle) ? 0 : 1];
+    const image = images.find((one) => one.alt.includes(`: ${side},`)) || images[0];
+    const box = image.getBoundingClientRect();
+    const ratio = Math.min(box.width / image.naturalWidth, box.height / image.naturalHeight);
+    const size = [image.naturalWidth * ratio, image.naturalHeight * ratio];
+    const at = [event.clientX - box.left - (box.width - size[0]) / 2, event.clientY - box.top - (box.height - size[1]) / 2];
+    if (at.some((place, k) => place < 0 || place > size[k])) return;
+    glass.hidden = false;
+    const radius = glass.offsetWidth / 2;
+    glass.style.left = `${event.clientX - radius}px`;
+    glass.style.top = `${event.clientY - radius}px`;
+    glass.style.backgroundImage = `url("${image.src}")`;
+    glass.style.backgroundSize = size.map((length) => `${ZOOM * length}px`).join(" ");
+    glass.style.backgroundPosition = at.map((place) => `${radius - ZOOM * place}px`).join(" ");
+  };
+  document.addEventListener("pointermove", magnify);
+  // What stands below a slider: hold to see the left picture, and the loupe. A click into the picture moves the slider.
+  const equip = () =>
+    document.querySelectorAll(".comparison:has([data-testid=slider]):not(:has(.looks))").forEach((field) => {
+      const handle = () => field.querySelector("[data-testid=slider]");
+      const row = document.createElement("div");
+      row.className = "looks";
+      const add = (text) => {
+        const button = document.createElement("button");
+        button.type = "button";
+        button.textContent = text;
+        row.append(button);
+        return button;
+      };
+      const [left] = sides(handle());
+      const holder = add(left === "before" ? "Hold to see before (space)" : "Hold to see the left (space)");
+      holder.addEventListener("pointerdown", () => hold(handle()));
+      holder.addEventListener("keydown", (event) => [" ", "Enter"].includes(event.key) && hold(handle()));
+      holder.addEventListener("keyup", release);
+      const loupe = add("Loupe");
+      loupe.setAttribute("aria-pressed", "false");
+      loupe.addEventListener("click", () => loupe.setAttribute("aria-pressed", field.classList.toggle("loupe")));
+      field.append(row);
+      field.addEventListener("click", (event) => {
+        const bar = handle();
+        if (!bar || event.target.closest("button, [data-testid=slider]") || !bar.parentElement.contains(event.target)) return;
+        drag(bar, event.clientX - middle(bar));
+      });
+    });
+  // Gradio says of who waits "queue: 2/3 | 1.0/6.2s"; here it is said in words (`page.css` shows them in its place).
+  const NUMBERS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+  const inWords = () =>
+    document.querySelectorAll(".meta-text, .meta-text-center").forEach((field) => {
+      const text = field.textContent;
+      const place = /queue: (\d+)\//.exec(text);
+      const seconds = /\/([\d.]+)s/.exec(text);
+      const before = place ? Number(place[1]) - 1 : 0;
+      const people = `${NUMBERS[before] || before} visitor${before === 1 ? "" : "s"} before you`;
+      const wait = seconds ? `, about ${Math.ceil(Number(seconds[1]))} seconds` : "";
+      const said = place ? (before ? people + wait : "you are next") : "";
+      if ((field.dataset.said || "") !== said) field.dataset.said = said;
+    });
+  new MutationObserver(inWords).observe(document.body, { childList: true, subtree: true, characterData: true });
   const reachable = () =>
     document.querySelectorAll("[data-testid=slider]:not([tabindex])").forEach((handle) => {
       handle.tabIndex = 0;
@@ -204,6 +304,7 @@
     announce();
     describe();
     reachable();
+    equip();
   };
   new MutationObserver(improve).observe(document.body, { childList: true, subtree: true });
   improve();

@@ -5,7 +5,7 @@ from pathlib import Path
 import gradio as gr
 
 from difface import profiles
-from space import about, answers, api, entry, inpaint, paper, photo, restore, shared, widgets, worse
+from space import about, address, answers, api, entry, inpaint, paper, photo, restore, shared, widgets, worse
 
 MAX_WAITING = 40
 THEME = gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]).set(
@@ -66,17 +66,19 @@ def build(profile_name: str = profiles.DEFAULT, examples: Path = shared.EXAMPLES
             with gr.Tab("Restore a face", id="restore"):
                 single = restore.tab(profile, examples)
             with gr.Tab("Whole photo", id="photo"):
-                photo.tab(profile, examples / "photos", single, tabs)
+                of_photo = photo.tab(profile, examples / "photos", single, tabs)
             with gr.Tab("Inpaint", id="inpaint"):
-                inpaint.tab(profile, examples)
+                to_inpaint = inpaint.tab(profile, examples)
             with gr.Tab("Several answers", id="answers"):
-                answers.tab(profile, examples, single, tabs)
+                of_answers = answers.tab(profile, examples, single, tabs)
             with gr.Tab("Make it worse", id="worse"):
-                worse.tab(profile)
+                to_worse = worse.tab(profile)
             with gr.Tab("The paper", id="paper"):
                 paper.tab(profile)
             with gr.Tab("How it works", id="about"):
                 about.tab(profile, minutes)
+        restore.send(single, {"inpaint": to_inpaint, "worse": to_worse}, tabs)
+        address.remember(page, {"restore": single.settings, "photo": of_photo, "answers": of_answers})
         tabs.select(None, js=REMEMBER_TAB, api_name="remember_tab", **widgets.PRIVATE)
         page.load(_tab_of, None, tabs, api_name="tab_of_address", **widgets.PRIVATE)
         gr.Markdown(_banner(profile), elem_id="banner")

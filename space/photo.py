@@ -13,7 +13,7 @@ from PIL import Image
 from difface import faces, metadata, profiles, upscale
 from difface.faces.photo import SHOWN, numbered, restore_photo, shown_ratio
 from difface.schedulers import FAST_CALLS
-from space import judged, running, shared, widgets
+from space import address, judged, running, shared, widgets
 from space.restore import Tab
 
 NOTHING_CHOSEN = "no face is ticked; one or more of those found are accepted: tick those to restore."
@@ -33,8 +33,8 @@ class Found(NamedTuple):
         return f"({why}{self.face.score:.0%})"
 
 
-def tab(profile: profiles.Profile, examples: Path, single: Tab, tabs: gr.Tabs) -> None:
-    """Draw the tab.
+def tab(profile: profiles.Profile, examples: Path, single: Tab, tabs: gr.Tabs) -> address.Fields:
+    """Draw the tab; its settings, for the page's address.
 
     Args:
         profile: whose networks.
@@ -62,6 +62,7 @@ def tab(profile: profiles.Profile, examples: Path, single: Tab, tabs: gr.Tabs) -
         with gr.Column(elem_classes="settings"):
             preset = widgets.presets(profile.begin_index)
             settings = _settings(profile)
+            resets = gr.Row()
     widgets.follow(preset, settings[1], "photo")
     _find_on_change(photo, profile.size, boxes, [numbers, told, only, as_face])
     boxes.select(toggler(profile.size), [photo, numbers], [numbers, boxes], api_name="tick_face", **widgets.PRIVATE)
@@ -69,7 +70,9 @@ def tab(profile: profiles.Profile, examples: Path, single: Tab, tabs: gr.Tabs) -
     what = "Restore faces of a photo, by the numbers of /find_faces; without numbers, all that are sure and would not "
     what += "come back softer. One call is enough."
     given = [photo, numbers, *settings, only]
-    widgets.on_press(pressed, photo_restorer(profile.name), given, outputs, "restore_photo", what)
+    going = widgets.on_press(pressed, photo_restorer(profile.name), given, outputs, "restore_photo", what)
+    with resets:
+        address.reset("photo", [photo], settings, outputs, going)
     as_face.click(
         lambda photo: (photo, False, gr.Tabs(selected="restore")),
         photo,
@@ -77,6 +80,7 @@ def tab(profile: profiles.Profile, examples: Path, single: Tab, tabs: gr.Tabs) -
         api_name="as_one_face",
         **widgets.PRIVATE,
     )
+    return dict(zip(("scale", "n", "seed", "strength", "strengths"), settings, strict=True))
 
 
 def _settings(profile: profiles.Profile) -> list[gr.components.Component]:

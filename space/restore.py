@@ -15,7 +15,7 @@ from difface.pipeline import DifFaceOutput, DifFacePipeline
 from difface.precision import choose
 from difface.schedulers import FAST, FAST_CALLS
 from difface.tone import tone_of
-from space import batch, downloads, judged, running, shared, widgets
+from space import address, batch, downloads, judged, running, shared, widgets
 
 SCHEDULERS = [
     ("DDPM on few steps, the fast one", "ddpm"),
@@ -27,6 +27,8 @@ SCHEDULERS = [
 RESTORED = "restored"
 """Folder in that of the examples with a finished one, for who has just come."""
 LANDING = "An example: left as it was, right as the embedded models (small) restored it. Move the slider."
+SEND = (("inpaint", "Inpaint"), ("worse", "Make it worse"))
+"""Tabs that a face can be sent to."""
 DDIM_STEPS = [20, 50, 100, 250, 500, 1000]
 
 
@@ -45,11 +47,22 @@ but the face is in the result, and downloads say inside that they are AI-restore
 
 
 class Tab(NamedTuple):
-    """Fields that another tab fills or asks, and the button that leads to the certainty map."""
+    """Fields that another tab fills or asks, and the button that leads to the certainty map.
+
+    Attributes:
+        settings: by their names in the page's address.
+        result: the file of the result.
+        send: buttons that take the result, or else the picture, to other tabs.
+    """
 
     face: gr.Image
     aligned: gr.Checkbox
     where: gr.Button
+    start: gr.Slider
+    seed: gr.Number
+    settings: address.Fields
+    result: gr.DownloadButton
+    send: dict[str, gr.Button]
 
 
 def tab(profile: profiles.Profile, examples: Path) -> Tab:
@@ -61,19 +74,24 @@ def tab(profile: profiles.Profile, examples: Path) -> Tab:
             pressed = widgets.buttons("Restore", "restore")
             placed = judged.fields(face, aligned, profile.size)
         with gr.Column(elem_classes="outcome"):
-            outputs, again, where = _outputs(profile, examples)
+            outputs, again, where, send = _outputs(profile, examples)
         with gr.Column(elem_classes="settings"):
             preset = widgets.presets(profile.begin_index)
             settings = _advanced(profile, aligned)
+            resets = gr.Row()
     start, *_, seed = settings
     widgets.follow(preset, start, "restore")
     another = again.click(None, seed, seed, js="(seed) => seed + 1", api_name="another_answer", **widgets.PRIVATE)
     what = "Restore one face. `eta` and `steps` are for the sampler ddim, `calls` for the others."
     given = [face, aligned, *settings]
     also = [*chosen, *placed, another]
-    widgets.on_press(pressed, restorer(profile.name), given, outputs, "restore", what, also)
+    going = widgets.on_press(pressed, restorer(profile.name), given, outputs, "restore", what, also)
+    with resets:
+        address.reset("restore", [face], [aligned, *settings], outputs, going)
     batch.fields(profile, start, seed)
-    return Tab(face, aligned, where)
+    named = dict(zip(("n", "sampler", "calls", "steps", "eta", "estimator", "seed"), settings, strict=True))
+    del named["eta"]  # goes back to its default with the sampler
+    return Tab(face, aligned, where, start, seed, named, outputs[4], send)
 
 
 def _advanced(profile: profiles.Profile, aligned: gr.Checkbox) -> list[gr.components.Component]:
@@ -111,9 +129,11 @@ def _fit_fields(scheduler: str) -> tuple[dict, dict, float]:
     return gr.update(visible=not is_ddim), gr.update(visible=is_ddim), DEFAULT_ETA
 
 
-def _outputs(profile: profiles.Profile, examples: Path) -> tuple[list[gr.components.Component], gr.Button, gr.Button]:
-    """What a request shows, in the order in which `restore` returns it; the buttons for another seed, and for the
-    map of what is made up."""
+def _outputs(
+    profile: profiles.Profile, examples: Path
+) -> tuple[list[gr.components.Component], gr.Button, gr.Button, dict[str, gr.Button]]:
+    """What a request shows, in the order in which `restore` returns it; the buttons for another seed, for the map of
+    what is made up, and to other tabs."""
     landing = _landing(examples)
     pair = widgets.comparison("result", value=landing)
     status = widgets.status("summary", widgets.note(LANDING if landing else ""))
@@ -121,6 +141,9 @@ def _outputs(profile: profiles.Profile, examples: Path) -> tuple[list[gr.compone
         download = widgets.download("download")
         again = gr.Button("Another answer", elem_id="another", size="md", min_width=140)
         where = gr.Button("What is made up?", elem_id="where", size="md", min_width=140)
+        send = {
+            tab: gr.Button(f"Send to {name}", elem_id=f"send-{tab}", size="md", min_width=140) for tab, name in SEND
+        }
     files = widgets.files("files")
     with gr.Accordion("Why does it look different from the person?", open=False):
         enlarged = ", and what you see here is enlarged" if profile.size < shared.SHOWN else ""
@@ -128,7 +151,7 @@ def _outputs(profile: profiles.Profile, examples: Path) -> tuple[list[gr.compone
     with gr.Accordion("What the model saw, and its first estimate", open=False, elem_id="between"), gr.Row():
         seen = widgets.shown("As the model saw it", "seen", min_width=140)
         estimate = widgets.shown("Estimate f(y)", "estimate", min_width=140)
-    return [pair, seen, estimate, status, download, files], again, where
+    return [pair, seen, estimate, status, download, files], again, where, send
 
 
 def _landing(examples: Path) -> tuple[Image.Image, Image.Image] | None:
@@ -203,6 +226,23 @@ def restorer(profile: str) -> Callable:
             yield *shown, files
 
     return restore
+
+
+def send(single: Tab, to: dict[str, tuple[gr.Image, gr.Checkbox]], tabs: gr.Tabs) -> None:
+    """Let the buttons take the face to other tabs: the result, where there is one, else the picture as it is.
+
+    Args:
+        single: the tab with the buttons.
+        to: where the face and whether it is aligned go, by the tab's name.
+        tabs: all of them, to go there.
+    """
+
+    def sender(tab: str) -> Callable:
+        return lambda result, face, aligned: (result or face, bool(result) or aligned, gr.Tabs(selected=tab))
+
+    for tab, button in single.send.items():
+        given = [single.result, single.face, single.aligned]
+        button.click(sender(tab), given, [*to[tab], tabs], api_name=f"send_to_{tab}", **widgets.PRIVATE)
 
 
 def _summary(made: str, pipeline: DifFacePipeline, seed: int, result: Image.Image) -> str:

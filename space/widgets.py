@@ -259,7 +259,7 @@ def on_press(
     name: str,
     what: str,
     also: Sequence[Dependency] = (),
-) -> None:
+) -> list[Dependency]:
     """Run a function at a button, with its result in sight; Cancel and a failure leave no progress bar behind.
 
     A result whose inputs are no more what it was made from is greyed, and its file cannot be fetched, until they are
@@ -273,11 +273,14 @@ def on_press(
             from after success only.
         name, what: of the function in the API.
         also: events after whose success it runs, too.
+
+    Returns:
+        The events that run it, for other buttons that end it.
     """
     run, cancel, stale = pressed
     (bar,) = (one for one in outputs if isinstance(one, gr.HTML))
     file = [one for one in outputs if isinstance(one, gr.DownloadButton)]
-    file += [one for one in outputs if isinstance(one, gr.File) and not one.visible]
+    file += [one for one in outputs if isinstance(one, gr.File) and not one.visible]  # or a second button like it
     place = outputs[0].elem_id
     compared = [one for one in inputs if not isinstance(one, gr.State | gr.ImageEditor)]
     began = _script("began", name, place, [inputs.index(one) for one in compared])
@@ -301,6 +304,7 @@ def on_press(
         canvas.change(None, compared, told, js=_script("changed", name), api_name=f"{name}_painted", **PRIVATE)
     unfinished = _no_bar("Cancelled; what is shown is unfinished.", len([bar, *file]))
     cancel.click(unfinished, bar, [bar, *file], cancels=going, api_name=f"{name}_cancel", **PRIVATE)
+    return going
 
 
 def _script(function: str, name: str, *others: str | list[int]) -> str:

@@ -39,8 +39,8 @@ PICTURES = {
 """What is compared: caption -> file, and what its metadata say of it."""
 
 
-def tab(profile: profiles.Profile) -> None:
-    """Draw the tab."""
+def tab(profile: profiles.Profile) -> tuple[gr.Image, gr.Checkbox]:
+    """Draw the tab; a clean face, and whether it is aligned."""
     gr.Markdown(
         "Take a **clean** face, make it worse with the degradation of the paper (Eq. 17), and restore it: here the "
         "truth is known, so every step can be scored."
@@ -85,6 +85,7 @@ def tab(profile: profiles.Profile) -> None:
     another = "() => Math.floor(Math.random() * 2 ** 31)"  # each time; over the API a seed draws its face
     drawn = dict(api_name="invent", api_description="A face that nobody has: a sample of the prior, by its seed.")
     invent.click(inventor(profile.name), seed, face, js=another, **drawn, **shared.QUEUE)
+    return face, aligned
 
 
 def _sliders(ranges: Ranges) -> list[gr.Slider]:

@@ -176,7 +176,8 @@ def test_a_photo_without_faces_is_told_so(client, tmp_path):
 
 
 def test_several_answers_and_their_map(client, upload):
-    (first, overlay), text, gallery, archive = call(client, "/answers", face=upload, aligned=True, count=3, seed=7)
+    (first, overlay), text, gallery, archive, one = call(client, "/answers", face=upload, aligned=True, count=3, seed=7)
+    assert Path(one).read_bytes() == Path(gallery[0]["image"]).read_bytes()
     assert [entry["caption"] for entry in gallery] == ["Seed 7", "Seed 8", "Seed 9"]
     pictures = [images.to_tensors(images.read(entry["image"]))[0] for entry in gallery]
     alone = images.read(restore(client, upload, seed=9)[BEFORE_AND_AFTER][1])

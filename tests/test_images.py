@@ -135,3 +135,14 @@ def test_write_is_whole_or_nothing(photo, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         images.write(photo, tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_a_large_jpeg_may_be_read_smaller_but_not_below_the_least(tmp_path):
+    """A picture of another format stays as it is."""
+    large = Image.fromarray(astronaut()).resize((1600, 1200))
+    for name, size in {"a.jpg": (800, 600), "a.png": (1600, 1200)}.items():
+        large.save(tmp_path / name)
+        assert images.read(tmp_path / name).size == (1600, 1200)
+        assert images.read(tmp_path / name, least=500).size == size
+    reduced = np.asarray(images.read(tmp_path / "a.jpg", least=500), float)
+    assert abs(reduced - np.asarray(large.resize((800, 600), Image.Resampling.BOX), float)).mean() < 3

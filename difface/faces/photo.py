@@ -220,13 +220,14 @@ def numbered(photo: Image.Image, found: list[Face], ticked: Sequence[int] | None
     photo = images.to_rgb(photo)
     ratio = shown_ratio(photo.size)
     photo = photo.resize([round(side * ratio) for side in photo.size], Image.Resampling.LANCZOS, reducing_gap=2)
-    draw, least = ImageDraw.Draw(photo), max(photo.size) / 55
+    draw, least, line = ImageDraw.Draw(photo), max(photo.size) / 55, round(max(photo.size) / 300)
     for number, face in enumerate(found, 1):
         left, top, right, bottom = box = [ratio * side for side in face.box]
         text = min(max((right - left) / 3, least), 2.2 * least)
         is_ticked = ticked is None or number in ticked
-        draw.rectangle(box, outline="black", width=4 if is_ticked else 3)
-        draw.rectangle((left + 1, top + 1, right - 1, bottom - 1), outline="white" if is_ticked else "#999", width=2)
+        draw.rectangle(box, outline="black", width=line + 2)
+        inner = (left + 1, top + 1, right - 1, bottom - 1)
+        draw.rectangle(inner, outline="white", width=line if is_ticked else 1)
         if ticked is not None and is_ticked:
             _tick(draw, right, top, text)
         _label(draw, str(number), (left + right) / 2, top - 2, text, photo.height)
