@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 
 from difface import images, profiles
-from space import running, shared, widgets
+from space import about, running, shared, widgets
 
 FIGURES = [
     ("Fig. 3: reconstruction", "3"),
@@ -60,10 +60,15 @@ def tab(profile: profiles.Profile) -> None:
     what = "A figure of the paper, drawn from a clean face, and its files."
     widgets.on_press(pressed, drawer(profile.name), [number, face, aligned], [drawn, files, status], "figure", what)
     gr.Markdown("**Tables I to XI**: what the paper prints, and beside it what was measured here, where it was.")
+    documents = [
+        ("docs/results.md", "all results that were measured"),
+        ("docs/status/status.md", "all printed numbers"),
+    ]
+    gr.HTML(f"<p>More: {' · '.join(about.link(*one) for one in documents)}</p>", padding=False)
     table = gr.Dropdown(TABLES, value="I", label="Table", elem_id="table-number")
     shown = gr.HTML(table_html("I"), label="The table", elem_id="table", padding=False)
-    about = "A table of the paper: what is printed, what was measured here, and notes."
-    told = dict(api_name="table", api_description=about)
+    said = "A table of the paper: what is printed, what was measured here, and notes."
+    told = dict(api_name="table", api_description=said)
     table.change(table_html, table, shown, queue=False, show_progress="hidden", **told)
 
 
