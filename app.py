@@ -16,8 +16,9 @@ import gradio as gr
 from filelock import FileLock, Timeout
 
 from difface.profiles import restoring_estimator
+from space import about
 from space.page import SCRIPT, STYLE, THEME, build
-from space.shared import EXAMPLES, ROOT, best_profile, fetch_detector, keep_clean, spaces, warm_up
+from space.shared import EXAMPLES, best_profile, fetch_detector, keep_clean, spaces, warm_up
 
 MAX_UPLOAD = "64mb"
 FOLDER, LOCK = "difface-", "lock"
@@ -34,7 +35,8 @@ def serve(page: gr.Blocks, port: int | None, **options) -> tuple:
         css=STYLE.read_text(encoding="utf-8"),
         js=SCRIPT.read_text(encoding="utf-8"),
         max_file_size=MAX_UPLOAD,
-        allowed_paths=[str(EXAMPLES), str(ROOT / "notebooks")],
+        allowed_paths=[str(EXAMPLES)],
+        app_kwargs={"routes": about.routes()},
         footer_links=["api"],
         run_history=False,
         mcp_server=HAS_MCP,

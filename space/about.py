@@ -6,12 +6,16 @@ from pathlib import Path
 from urllib.parse import quote
 
 import gradio as gr
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
 
 from difface import profiles
 from difface.contraction import contraction
 from space import widgets
 from space.shared import ROOT
 
+SHOWN = ("notebooks", "docs")
+"""Folders of the repository that the page links to."""
 CHAIN = """
 <figure class="drawing chain" tabindex="0">
 <svg viewBox="0 32 720 100" role="img" aria-labelledby="chain-text">
@@ -157,15 +161,22 @@ dy="-3">, the part of the error that is left</tspan></text></g>
 
 def notebooks(folder: Path) -> str:
     """Links to the notebooks in a folder, in new tabs; empty where there are none."""
-    links = [
-        f'<a href="{html.escape(_address(path))}" target="_blank" rel="noopener">{html.escape(path.stem)}</a>'
-        for path in sorted(folder.glob("*.ipynb"))
-    ]
+    links = [link(f"notebooks/{path.name}", path.stem) for path in sorted(folder.glob("*.ipynb"))]
     return f"<p>Step by step in the notebooks: {' · '.join(links)}</p>" if links else ""
 
 
-def _address(path: Path) -> str:
-    """Of a notebook: where a hosted Space shows it, elsewhere the file itself."""
-    if space := os.environ.get("SPACE_ID"):
-        return f"https://huggingface.co/spaces/{space}/blob/main/notebooks/{quote(path.name)}"
-    return f"/gradio_api/file={quote(path.resolve().as_posix())}"
+def link(place: str, text: str) -> str:
+    """To a file of the repository, in a new tab: where a hosted Space shows it, elsewhere as the server has it.
+
+    Args:
+        place: in the repository, in one of the folders `SHOWN`.
+        text: of the link.
+    """
+    space = os.environ.get("SPACE_ID")
+    root = f"https://huggingface.co/spaces/{space}/blob/main/" if space else "files/"  # under the page's own address
+    return f'<a href="{html.escape(root + quote(place))}" target="_blank" rel="noopener">{html.escape(text)}</a>'
+
+
+def routes() -> list[Mount]:
+    """What serves the folders that `link` leads to, without a word on where they are."""
+    return [Mount(f"/files/{name}", StaticFiles(directory=ROOT / name, check_dir=False)) for name in SHOWN]

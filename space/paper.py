@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 
 from difface import images, profiles
-from space import running, shared, widgets
+from space import about, running, shared, widgets
 
 FIGURES = [
     ("Fig. 3: reconstruction", "3"),
@@ -38,6 +38,8 @@ NOT_MEASURED = (
     "Not measured here: it needs real low-quality photos, or metrics whose weights and picture size the embedded "
     "models do not have. <code>python -m eval table</code> makes it."
 )
+OURS = {"ID angle": "ID angle ↓ (degrees)", "FD-prior": "FD-prior ↓"}
+"""Columns that the paper does not have, with units and arrows."""
 MARKS = {"reproduced": "✓", "off": "≠", "other data": "○", "cannot run": "–"}
 """State of a printed number -> its mark beside the number."""
 TABLES = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI"]
@@ -62,10 +64,15 @@ def tab(profile: profiles.Profile) -> None:
     what = "A figure of the paper, drawn from a clean face, and its files."
     widgets.on_press(pressed, drawer(profile.name), [number, face, aligned], [drawn, files, status], "figure", what)
     gr.Markdown("**Tables I to XI**: what the paper prints, and beside it what was measured here, where it was.")
+    documents = [
+        ("docs/results.md", "all results that were measured"),
+        ("docs/status/status.md", "all printed numbers"),
+    ]
+    gr.HTML(f"<p>More: {' · '.join(about.link(*one) for one in documents)}</p>", padding=False)
     table = gr.Dropdown(TABLES, value="I", label="Table", elem_id="table-number")
     shown = gr.HTML(table_html("I"), label="The table", elem_id="table", padding=False)
-    about = "A table of the paper: what is printed, what was measured here, and notes."
-    told = dict(api_name="table", api_description=about)
+    said = "A table of the paper: what is printed, what was measured here, and notes."
+    told = dict(api_name="table", api_description=said)
     if SPEED.exists():
         gr.Markdown(
             "**What the fast path gains**: seconds for a face, and how real its answers look, setting by setting."
@@ -155,7 +162,7 @@ def table_html(number: str) -> str:
     parts = [f"<h2>Table {number}: {_text(printed.caption)}</h2>"]
     measured = RESULTS / f"table_{number}.csv"
     if measured.is_file():
-        parts += _measured(measured)
+        parts += _measured(measured, OURS | {column.name: _head(column) for column in printed.columns})
     else:
         parts.append(f"<p>{NOT_MEASURED}</p>")
     states = _states(number)
@@ -203,8 +210,8 @@ def _legend(states: dict) -> str:
     )
 
 
-def _measured(path: Path) -> list[str]:
-    """Blocks of a results file: its columns but for the printed ones, intervals in brackets."""
+def _measured(path: Path, heads: dict[str, str]) -> list[str]:
+    """Blocks of a results file: its columns but for the printed ones; `heads` have their units and arrows."""
     frame = pd.read_csv(path)
     names = [
         name
@@ -214,11 +221,11 @@ def _measured(path: Path) -> list[str]:
         and not name.endswith((" low", " high", " p"))
     ]
     names = [name for name in names if frame[name].notna().any()]
-    parts = []
+    head, parts = ["", *(heads.get(name, name) for name in names)], []
     frame = frame[frame[names].notna().any(axis=1)]  # other methods have printed numbers only
     for data, block in frame.groupby("data", sort=False):
         rows = [[row["method"], *(_number(row[name], 3) for name in names)] for _, row in block.iterrows()]
-        parts += [f"<p><b>Measured here</b> ({_text(str(data))}): {_text(MEASURED)}</p>", _grid(["", *names], rows)]
+        parts += [f"<p><b>Measured here</b> ({_text(str(data))}): {_text(MEASURED)}</p>", _grid(head, rows)]
     return parts
 
 

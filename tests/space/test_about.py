@@ -1,6 +1,8 @@
 """The curve for N, and links to the notebooks."""
 
 import re
+import urllib.error
+import urllib.request
 from urllib.parse import unquote
 
 import pytest
@@ -18,7 +20,7 @@ def test_the_curve_stays_while_its_number_is_typed():
     assert "At N = 400" in about.contraction_of(400)
 
 
-def test_notebooks_are_files_here(monkeypatch, tmp_path):
+def test_notebooks_are_files_under_the_pages_own_address(monkeypatch, tmp_path):
     monkeypatch.delenv("SPACE_ID", raising=False)
     folder = tmp_path / "some notebooks"
     folder.mkdir()
@@ -26,9 +28,19 @@ def test_notebooks_are_files_here(monkeypatch, tmp_path):
     (folder / "notes.txt").write_text("")
     text = about.notebooks(folder)
     (address,) = re.findall(r'href="([^"]+)" target="_blank"', text)
-    assert unquote(address) == f"/gradio_api/file={folder}/1 & 2.ipynb" and " " not in address
+    assert unquote(address) == "files/notebooks/1 & 2.ipynb" and " " not in address
     assert ">1 &amp; 2</a>" in text
     assert about.notebooks(tmp_path) == ""
+
+
+def test_links_lead_to_the_files_and_nowhere_else(server):
+    for place in ("notebooks/00_start_here.ipynb", "docs/results.md", "docs/status/status.md"):
+        (address,) = re.findall(r'href="([^"]+)"', about.link(place, "there"))
+        with urllib.request.urlopen(f"{server[0]}/{address}") as answer:
+            assert answer.read() == (ROOT / place).read_bytes()
+    for place in ("files/docs/..%2f..%2fapp.py", "files/notebooks/%2e%2e/app.py", "files/app.py"):
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"{server[0]}/{place}")
 
 
 def test_notebooks_are_pages_of_a_space(monkeypatch):
