@@ -31,12 +31,19 @@ def seeded() -> AdaFace50:
     return network
 
 
-@pytest.fixture
-def checkpoint(seeded, tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def saved(seeded, tmp_path_factory):
     """As Lightning saves it: the network's names after `model.`, and the training's head beside it."""
+    folder = tmp_path_factory.mktemp("adaface")
     state = {f"model.{name}": value for name, value in seeded.state_dict().items()} | {"head.kernel": torch.zeros(2, 2)}
-    torch.save({"state_dict": state, "epoch": 25}, tmp_path / adaface.ADAFACE)
-    monkeypatch.setenv("DIFFACE_WEIGHTS", str(tmp_path))
+    torch.save({"state_dict": state, "epoch": 25}, folder / adaface.ADAFACE)
+    return folder
+
+
+@pytest.fixture
+def checkpoint(saved, monkeypatch):
+    """The file is where weights are looked for."""
+    monkeypatch.setenv("DIFFACE_WEIGHTS", str(saved))
     yield
     adaface._network.cache_clear()
 
