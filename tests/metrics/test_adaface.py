@@ -49,7 +49,7 @@ def checkpoint(saved, monkeypatch):
 
 
 def test_names_and_numbers_are_the_official_ones(seeded):
-    """A second network, written from the official listing, gave the same to the bit; IR-50 has 43.59 M parameters."""
+    """A second network, from a copy of the official listing, gave the same to the bit; the file was never here."""
     names = set(seeded.state_dict())
     assert {"input_layer.0.weight", "input_layer.2.weight", "body.3.shortcut_layer.0.weight"} < names
     assert {"body.23.res_layer.5.running_var", "output_layer.3.bias", "output_layer.4.running_mean"} < names
