@@ -354,9 +354,9 @@ def test_holes_by_keyboard_and_no_way_to_lose_the_face(browser, address):
     click(browser, "#inpaint-rectangle button")
     click(browser, "#inpaint-mark")  # 40 % by 20 % of the face
     WebDriverWait(browser, PATIENCE).until(lambda b: painted_share(b) > blank + 2)
-    browser.execute_script("document.activeElement.blur()")
-    keys = webdriver.ActionChains(browser)
-    keys.key_down("o").perform()
+    canvas = find(browser, "#inpaint-canvas .pixi-target canvas")
+    browser.execute_script("document.activeElement.blur(); arguments[0].scrollIntoView({block: 'center'})", canvas)
+    webdriver.ActionChains(browser).key_down("o").perform()
     find(browser, "#inpaint-original img")
     assert painted_share(browser) < blank + 1
     webdriver.ActionChains(browser).key_up("o").send_keys("]").perform()
