@@ -363,7 +363,9 @@ def test_holes_by_keyboard_and_no_way_to_lose_the_face(browser, address):
     size = browser.find_element(By.CSS_SELECTOR, "#inpaint-canvas .size_picker input")
     WebDriverWait(browser, PATIENCE).until(lambda b: size.get_property("value") == "45")
     click(browser, "button#inpaint")
-    wait_for_text(browser, "#inpaint-summary", "8% of the face was missing")
+    wait_for_text(browser, "#inpaint-summary", "of the face was missing")
+    share = int(find(browser, "#inpaint-summary").text.partition("%")[0])
+    assert 8 <= share <= 10, "8 %, and the pixels of the model that its edges cut"
     on_canvas(browser, "Clear canvas").click()
     WebDriverWait(browser, PATIENCE).until(lambda b: painted_share(b) == pytest.approx(blank, abs=0.5))
     assert severe(browser) == []
