@@ -253,7 +253,7 @@ AUTO = "auto"
 Start = Annotated[str | None, typer.Option(help="N, 1..1000, or auto: by how bad a face is; the profile's by default.")]
 Steps = Annotated[int | None, typer.Option(help="Inference steps; 250 with ddim, 5 with the others.")]
 Eta = Annotated[float, typer.Option(help="0 (DDIM) to 1 (DDPM).")]
-Fast = Annotated[bool, typer.Option("--fast", help="DDPM with five calls.")]
+Fast = Annotated[bool, typer.Option("--fast", help="Five network calls, by the profile's fastest scheduler.")]
 Exact = Annotated[bool, typer.Option("--exact", help="DDIM in float32, bit for bit as before there was bfloat16.")]
 Samples = Annotated[int, typer.Option(min=1, max=MOST, help="Answers per picture.")]
 Results = Annotated[Path | None, typer.Option("-o", "--output", metavar="DIR", help="Folder for the results.")]
@@ -444,18 +444,18 @@ class _Sampling:
         """
         if not self.exact:
             return given
-        if given not in ("auto", "float32") or self.sampler != "ddim":
+        sampler = "--fast" if self.fast else self.scheduler or "ddim"
+        if given not in ("auto", "float32") or sampler != "ddim":
             raise ValueError(
-                f"--exact stands for --dtype float32 --scheduler ddim; got {given} and {self.sampler}: leave one out."
+                f"--exact stands for --dtype float32 --scheduler ddim; got {given} and {sampler}: leave one out."
             )
         return "float32"
 
-    @property
-    def sampler(self) -> str:
+    def sampler_of(self, profile: str) -> str:
         """The scheduler's name."""
-        from difface.schedulers import FAST
+        from difface import profiles
 
-        return FAST if self.fast else self.scheduler or "ddim"
+        return profiles.profile(profile).fast if self.fast else self.scheduler or "ddim"
 
     def given(self) -> dict[str, bool]:
         """Option -> whether it is given; --steps is for every method."""
@@ -475,9 +475,9 @@ class _Sampling:
             raise ValueError("--scale is for --method, which says who enlarges; got no --method: add it.")
         if self.fast and (self.scheduler or self.steps is not None):
             raise ValueError(
-                "--fast stands for --scheduler ddpm --steps 5; got another scheduler or number of steps: leave one out."
+                "--fast stands for a scheduler and --steps 5; got another scheduler or number of steps: leave one out."
             )
-        chain(build_scheduler(self.sampler), self.start_of(profile), self.steps, self.eta)
+        chain(build_scheduler(self.sampler_of(profile)), self.start_of(profile), self.steps, self.eta)
         self.doubt_of(profile)
 
     def start_of(self, profile: str) -> int:
@@ -549,10 +549,10 @@ class _Restoring:
 
         profile = self.answers.profile
         estimator = profiles.restoring_estimator(profile, self.sampling.estimator)
-        pipeline = profiles.load(profile, estimator, self.sampling.sampler, device, dtype)
+        pipeline = profiles.load(profile, estimator, self.sampling.sampler_of(profile), device, dtype)
         pipeline.set_begin_index(self.sampling.start_of(profile))
         _say_dtype(dtype, pipeline)
-        made = {"estimator": estimator, "sampler": self.sampling.sampler}
+        made = {"estimator": estimator, "sampler": self.sampling.sampler_of(profile)}
         doubt = self.sampling.doubt_of(profile)
 
         def work(group: list[Path], read: list) -> None:

@@ -46,6 +46,7 @@ class Profile:
         estimators: name -> where that estimator is; the first is the default.
         inpainting: the same for estimators that take a mask, which restore nothing else.
         doubts: estimator -> how far off it is, which `--start auto` goes by.
+        fast: scheduler of the fast path (`eval bench` compares them).
         begin_index: N by default.
         files: catalogued files that the profile needs, for `python -m difface fetch`.
         licence: of the weights, in a line.
@@ -60,6 +61,7 @@ class Profile:
     licence: str
     inpainting: dict[str, Source] = field(default_factory=dict)
     doubts: dict[str, Doubt] = field(default_factory=dict)
+    fast: str = "dpm++"
 
 
 _S_LAB = "S-Lab License 1.0 (non-commercial)"
@@ -79,6 +81,7 @@ PROFILES = {
             files=(),
             licence="CC BY 3.0, trained on official portraits: U.S. (public domain, CC0, MIT), © UK Parliament",
             inpainting={"lama": _embedded("small", "lama")},
+            fast="ddpm",
         ),
         Profile(
             name="tiny",

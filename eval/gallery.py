@@ -13,7 +13,7 @@ from skimage.data import astronaut
 from difface import faces, images, metadata, profiles
 from difface.degradation import degrade, level
 from difface.sampling import draw
-from difface.schedulers import FAST, FAST_CALLS
+from difface.schedulers import FAST_CALLS
 from eval.datasets import name_seed, noise_of
 from eval.scenes import SCENES, compose
 
@@ -71,7 +71,7 @@ def landing(output: Path, profile: str = profiles.DEFAULT) -> Path:
         output: the folder of the examples.
         profile: whose networks.
     """
-    pipeline = profiles.load(profile, scheduler=FAST)
+    pipeline = profiles.load(profile, scheduler=profiles.profile(profile).fast)
     pipeline.set_progress_bar_config(disable=True)
     chosen = max(output.glob("*_middle.png"))
     result = pipeline(images.read(chosen), FAST_CALLS, generator=torch.Generator().manual_seed(0))

@@ -12,7 +12,7 @@ import yaml
 
 from difface import profiles
 from difface.files import whole_file
-from difface.schedulers import FAST, FAST_CALLS
+from difface.schedulers import FAST_CALLS
 from eval.markdown import markdown_grid
 from eval.reports import embedded, fairness
 from eval.settings import Setting
@@ -74,7 +74,7 @@ def front_table(report: dict) -> str:
     """
     chosen, estimator = profiles.profile(profiles.DEFAULT), profiles.restoring_estimator(profiles.DEFAULT)
     ours = Setting(profiles.DEFAULT, estimator, chosen.begin_index)
-    fast = replace(ours, scheduler=FAST, steps=FAST_CALLS)
+    fast = replace(ours, scheduler=chosen.fast, steps=FAST_CALLS)
     names = {
         ("middle", Setting()): "the input",
         ("middle", replace(ours, begin_index=None)): "the plain network's guess, f(y)",

@@ -13,12 +13,12 @@ from difface import images, metadata, profiles
 from difface.chain import DEFAULT_ETA, DEFAULT_STEPS, chain
 from difface.pipeline import DifFaceOutput, DifFacePipeline
 from difface.precision import choose
-from difface.schedulers import FAST, FAST_CALLS
+from difface.schedulers import FAST_CALLS
 from difface.tone import tone_of
 from space import address, batch, downloads, judged, running, shared, widgets
 
 SCHEDULERS = [
-    ("DDPM on few steps, the fast one", "ddpm"),
+    ("DDPM on few steps", "ddpm"),
     ("DPM-Solver++", "dpm++"),
     ("DPM-Solver++ SDE", "dpm++sde"),
     ("UniPC", "unipc"),
@@ -99,7 +99,7 @@ def _advanced(profile: profiles.Profile, aligned: gr.Checkbox) -> list[gr.compon
     with gr.Accordion("Advanced", open=False):
         aligned.render()
         start = widgets.start(profile.begin_index)
-        scheduler = gr.Dropdown(SCHEDULERS, value=FAST, label="Sampler")
+        scheduler = gr.Dropdown(SCHEDULERS, value=profile.fast, label="Sampler")
         with gr.Column() as of_solvers:
             calls = widgets.slider(
                 1, 50, FAST_CALLS, step=1, label="Network calls", info="Five are enough.", precision=0

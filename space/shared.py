@@ -27,7 +27,6 @@ from difface import (
     routing,
     weights,
 )
-from difface.schedulers import FAST
 from difface.weights import WeightError
 
 try:
@@ -78,7 +77,7 @@ def _estimator(profile: str, estimator: str | None, device: str):
 def pipeline_for(
     profile: str,
     estimator: str | None = None,
-    scheduler: str = FAST,
+    scheduler: str | None = None,
     start: int | None = None,
     device: str = "auto",
 ) -> DifFacePipeline:
@@ -88,15 +87,16 @@ def pipeline_for(
     Args:
         profile: see `difface.profiles`.
         estimator: None for the profile's first.
-        scheduler: see `difface.schedulers`.
+        scheduler: see `difface.schedulers`; None for the profile's fast one.
         start: N; None for the profile's.
         device: as for `difface.profiles.load`.
     """
-    estimator = estimator or next(iter(profiles.profile(profile).estimators))
+    chosen = profiles.profile(profile)
+    estimator, scheduler = estimator or next(iter(chosen.estimators)), scheduler or chosen.fast
     place = str(profiles.resolve_device(device))  # so that "auto" and its device share the networks
     with _loading:
         networks = _unet(profile, place), build_scheduler(scheduler), _estimator(profile, estimator, place)
-    pipeline = DifFacePipeline(*networks, begin_index=profiles.profile(profile).begin_index if start is None else start)
+    pipeline = DifFacePipeline(*networks, begin_index=chosen.begin_index if start is None else start)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 

@@ -17,7 +17,6 @@ from PIL import Image
 
 from difface import DifFacePipeline, build_scheduler, images, metadata
 from difface.certainty import spread
-from difface.schedulers import FAST
 
 gradio_client = pytest.importorskip("gradio_client")
 
@@ -100,7 +99,7 @@ def test_same_seed_same_bytes_other_seed_other_bytes(client, upload, first):
 
 
 def test_result_is_the_pipelines(first, upload, tiny):
-    pipeline = DifFacePipeline(**tiny.components | {"scheduler": build_scheduler(FAST)}, begin_index=300)
+    pipeline = DifFacePipeline(**tiny.components | {"scheduler": build_scheduler("dpm++")}, begin_index=300)
     wanted = pipeline(images.read(upload), generator=torch.Generator().manual_seed(7)).images[0]
     pairs = zip(Image.open(first[FILE]).tobytes(), wanted.tobytes(), strict=True)
     assert max(abs(a - b) for a, b in pairs) <= 1
@@ -112,7 +111,7 @@ def test_result_is_the_pipelines(first, upload, tiny):
 def test_other_settings(client, upload, settings):
     text = json.loads(Image.open(restore(client, upload, **settings)[FILE]).text["difface"])
     assert text["eta"] == settings.get("eta")
-    assert text["sampler"] == settings.get("scheduler", FAST)
+    assert text["sampler"] == settings.get("scheduler", "dpm++")
     assert text["estimator"] == settings.get("estimator", "swinir")
 
 

@@ -63,7 +63,7 @@ def test_each_picture_of_a_command_gets_its_own(run, tmp_path, astronaut_face, t
     written = [Image.open(file) for file in sorted((tmp_path / "out").iterdir())]
     assert [json.loads(picture.text["difface"])["begin_index"] for picture in written] == wanted
     assert wanted[0] == wanted[2] < wanted[1]
-    tiny.scheduler = build_scheduler("ddpm")
+    tiny.scheduler = build_scheduler("dpm++")
     tiny.set_begin_index(wanted[1])
     try:
         alone = tiny(given[1], generator=generators(0)).images[0]

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pandas as pd
 from matplotlib.figure import Figure
 
-from difface.schedulers import FAST, FAST_CALLS
+from difface import profiles
+from difface.schedulers import FAST_CALLS
 from eval.figures.bench import Bench, calls
 from eval.figures.options import figure
 from eval.figures.scores import caption
@@ -44,7 +45,7 @@ def _comparison(bench: Bench) -> tuple[Figure, pd.DataFrame]:
     faces, setting, rows = bench.faces, bench.ours(), []
     columns: dict[str, Method] = {"input $y$": Setting()} | bench.peers("blind")
     columns["estimate $f(y)$"] = replace(setting, begin_index=None)
-    columns["DifFace fast"] = replace(setting, scheduler=FAST, steps=FAST_CALLS)
+    columns["DifFace fast"] = replace(setting, scheduler=profiles.profile(setting.profile).fast, steps=FAST_CALLS)
     columns["DifFace"] = setting
     has_truth = faces.hq is not None
     sheet = Sheet(len(faces.names), len(columns) + has_truth, faces.size, labels=False, captions=has_truth)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from difface import profiles
-from difface.schedulers import FAST, FAST_CALLS
+from difface.schedulers import FAST_CALLS
 from eval.datasets import Dataset
 from eval.reports.study import Study
 from eval.run import Method
@@ -51,5 +51,5 @@ def _sets(faces: Dataset, profile: str, s: float) -> Iterator[tuple[str, Method]
         for name in estimators:
             yield f"s = {s:g}, f(y), {name}", Setting(profile, name)
         for start in STARTS:
-            setting = Setting(profile, estimators[0], start, scheduler=FAST, steps=FAST_CALLS)
+            setting = Setting(profile, estimators[0], start, scheduler=profiles.profile(profile).fast, steps=FAST_CALLS)
             yield f"s = {s:g}, DifFace, N = {start}", setting

@@ -10,7 +10,7 @@ from typing import Any
 from difface import folders, profiles
 from difface.degradation import LEVELS, level
 from difface.files import whole_file
-from difface.schedulers import FAST, FAST_CALLS
+from difface.schedulers import FAST_CALLS
 from eval.datasets import Dataset
 from eval.markdown import markdown_grid
 from eval.reports.samples import sample_report
@@ -45,7 +45,8 @@ def settings(profile: str, most_calls: int | None = None) -> list[Setting]:
     rows = [Setting(), *(Setting(profile, estimator) for estimator in estimators)]
     for begin_index in STARTS:
         ours = Setting(profile, estimators[0], begin_index)
-        rows += [ours, replace(ours, steps=FEW), replace(ours, scheduler=FAST, steps=FAST_CALLS)]
+        fast = replace(ours, scheduler=profiles.profile(profile).fast, steps=FAST_CALLS)
+        rows += [ours, replace(ours, steps=FEW), fast]
     if profile == "tiny":
         rows += [Setting(profile, estimator, begin_index) for estimator in estimators[1:] for begin_index in STARTS]
         for begin_index in STARTS[1:]:
@@ -70,7 +71,7 @@ def label(row: dict[str, Any]) -> str:
         return f"f(y), {made['estimator']}"
     which = f"DifFace({made['estimator']}), N = {made['begin_index']}"
     if made["scheduler"] != "ddim":
-        return f"{which}, {'--fast' if made['scheduler'] == FAST else made['scheduler']} ({made['steps']} calls)"
+        return f"{which}, --fast ({made['steps']} calls)"
     return f"{which}, {made['steps']} steps, {'official' if made['official_start'] else 'matched'} start"
 
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from difface import folders, profiles
 from difface.degradation import LEVELS, level
 from difface.files import whole_file
-from difface.schedulers import FAST, FAST_CALLS
+from difface.schedulers import FAST_CALLS
 from eval import rivals
 from eval.datasets import Dataset
 from eval.figures.style import DPI, LINES, PAGE, styled
@@ -47,9 +47,8 @@ def settings(profile: str, methods: Sequence[str] = ()) -> dict[str, Made]:
     Raises:
         ValueError: a method that is unknown, needs a mask or a scale, or lacks its network.
     """
-    ours = Setting(
-        profile, profiles.restoring_estimator(profile), profiles.profile(profile).begin_index, FAST, FAST_CALLS
-    )
+    chosen = profiles.profile(profile)
+    ours = Setting(profile, profiles.restoring_estimator(profile), chosen.begin_index, chosen.fast, FAST_CALLS)
     others = {one.label: one for one in rivals.running(methods, "blind", profile)}
     return {"input": Setting(), GUESS: replace(ours, begin_index=None), "DifFace": ours} | others
 

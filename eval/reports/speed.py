@@ -24,7 +24,7 @@ from difface.methods import Task
 from difface.metrics.runtime import synchronise
 from difface.pipeline import DifFacePipeline
 from difface.precision import choose
-from difface.schedulers import FAST, FAST_CALLS
+from difface.schedulers import FAST_CALLS
 from difface.weights import WeightMissing
 from eval import rivals
 from eval.datasets import Dataset
@@ -52,6 +52,8 @@ LONG = 1000
 AGREES = "PSNR to the baseline's"
 """Mean over `REFERENCED` faces in dB; the two walk with the same seeds and draw other noise."""
 CONVERGED = "PSNR to 1000 steps"
+NAMES = {"ddpm": "DDPM", "dpm++": "DPM-Solver++"}
+"""The schedulers that take few calls."""
 OURS = ("official", "DDIM", "--fast", "DDPM", "DPM-Solver++")
 """How the names of DifFace's own ways begin."""
 
@@ -97,11 +99,12 @@ def ways(profile: str, device: str, methods: Sequence[str] = ()) -> list[Way]:
     found += [Way(f"official, {kind}, channels last", official, kind) for kind in dict.fromkeys(("float32", fast))]
     found += [Way(f"DDIM, 20 calls, {fast}", replace(official, official_start=False, steps=50), fast)]
     if agreement is None:
-        five = replace(official, official_start=False, scheduler=FAST, steps=FAST_CALLS)
-        kinds = dict.fromkeys(("float32", "bfloat16", fast))
-        found += [Way(f"--fast: DDPM, 5 calls, {kind}", five, kind) for kind in kinds]
-        found += [Way(f"DDPM, {calls} calls, {fast}", replace(five, steps=calls), fast) for calls in (4, 3, 2, 1)]
-        found += [Way(f"DPM-Solver++, 5 calls, {fast}", replace(five, scheduler="dpm++"), fast)]
+        few = replace(official, official_start=False, scheduler=chosen.fast, steps=FAST_CALLS)
+        kinds, name = dict.fromkeys(("float32", "bfloat16", fast)), NAMES[chosen.fast]
+        found += [Way(f"--fast: {name}, 5 calls, {kind}", few, kind) for kind in kinds]
+        found += [Way(f"{name}, {calls} calls, {fast}", replace(few, steps=calls), fast) for calls in (4, 3, 2, 1)]
+        others = [other for other in NAMES if other != chosen.fast]
+        found += [Way(f"{NAMES[other]}, 5 calls, {fast}", replace(few, scheduler=other), fast) for other in others]
     task: Task = "inpainting" if agreement else "blind"
     return found + [Way(one.label, one, fast) for one in rivals.running(methods, task, profile)]
 

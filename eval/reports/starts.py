@@ -12,7 +12,6 @@ import torch
 from difface import profiles
 from difface.degradation import Ranges
 from difface.files import whole_file
-from difface.schedulers import FAST
 from difface.start import LEAST, MOST, TOLERATED, Doubt
 from eval.datasets import Dataset
 from eval.markdown import markdown_grid
@@ -78,7 +77,7 @@ def _rows(study: Study, scale: float, doubt: Doubt) -> list[dict[str, float | st
     """At one s: every N for all faces, and N by how bad each is at several limits."""
     faces, runner = study.degraded(scale), study.runner(BATCH)
     estimator = profiles.restoring_estimator(study.profile)
-    settings = {n: Setting(study.profile, estimator, n, FAST, CALLS) for n in STARTS}
+    settings = {n: Setting(study.profile, estimator, n, profiles.profile(study.profile).fast, CALLS) for n in STARTS}
     runner.evaluate(faces, list(settings.values()), list(METRICS))
     found = [{"s": scale, "N": str(n), "mean N": n} | runner.means(faces, of, METRICS) for n, of in settings.items()]
     y, estimates = _estimated(runner, faces, study.profile)

@@ -17,7 +17,7 @@ def test_report(onnx, tmp_path, monkeypatch):
         for k in range(count):
             face = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(k))
             images.write(images.to_pil(face), tmp_path / folder / f"{k}.png")
-    few = [Setting(), Setting("tiny", "srcnn"), Setting("tiny", "swinir", 400, "ddpm", 5)]
+    few = [Setting(), Setting("tiny", "srcnn"), Setting("tiny", "swinir", 400, "dpm++", 5)]
     monkeypatch.setattr(embedded, "settings", lambda *_: few)
     for name, small in (("COUNT", 2), ("BATCH", 2), ("STEPS", 5)):
         monkeypatch.setattr(samples, name, small)
