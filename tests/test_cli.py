@@ -23,7 +23,7 @@ def test_restore_writes_one_picture_per_input_and_the_same_bytes_for_the_same_se
     restored = Image.open(tmp_path / "a" / "face.png")
     assert restored.size == (64, 64) and "AI-restored" in restored.text["Comment"]
     settings = json.loads(restored.text["difface"])
-    assert (settings["calls"], settings["estimator"], settings["sampler"]) == (5, "swinir", "ddpm")
+    assert (settings["calls"], settings["estimator"], settings["sampler"]) == (5, "swinir", "dpm++")
 
 
 def test_picture_k_uses_seed_plus_k_whatever_else_is_in_the_call(run, face, tmp_path, astronaut_face):
