@@ -92,7 +92,7 @@ PROFILES = {
             files=(),
             licence="CC BY 3.0, trained on portraits © UK Parliament",
             inpainting={"lama": _embedded("tiny", "lama")},
-            doubts={"swinir": Doubt(0.289, 0.651)},
+            doubts={"swinir": Doubt(0.286, 0.647)},
         ),
         Profile(
             name="ffhq512",
