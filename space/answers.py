@@ -120,7 +120,7 @@ def answerer(profile: str) -> Callable:
 
     @shared.on_gpu
     def answers(
-        face: str | None, aligned: bool, count: int, start: int, seed: int, person: str | None
+        face: str | None, aligned: bool, count: int, start: int, seed: int, person: str | None = None
     ) -> Iterator[tuple]:
         """Several answers to one face, and where they differ."""
         with shared.one_line():

@@ -217,7 +217,7 @@ def test_a_clean_face_is_made_worse_and_scored(client):
     assert [entry["caption"] for entry in gallery] == ["Truth", "Input y", "Estimate f(y)", "DifFace"]
     assert Image.open(worse).tobytes() == Image.open(gallery[1]["image"]).tobytes()
     lq, estimate, answer = ([float(row[k]) for k in (1, 2, 4)] for row in scores["data"])
-    assert estimate[2] < lq[2] and estimate[2] < answer[2]  # the estimate is blurred, the input noisy
+    assert max(lq[2], estimate[2]) < answer[2]  # both are blurred
     assert estimate[0] > lq[0] > 15 and estimate[1] > lq[1]
     assert answer[0] > 12
     before, after = map(float, re.search(r"‖e‖ = ([\d.]+) .* = ([\d.]+);", text).groups())
@@ -395,7 +395,7 @@ def test_every_parameter_is_described_and_every_result_is_named(client):
     ("name", "fields", "said"),
     [
         ("/restore", {"start": 1001}, "N: how much is drawn anew is 1001; a number in 60..1000 is accepted"),
-        ("/restore", {"calls": 1}, "Network calls is 1; a number in 2..50 is accepted"),
+        ("/restore", {"calls": 0}, "Network calls is 0; a number in 1..50 is accepted"),
         ("/restore", {"eta": -0.1}, "η is -0.1; a number in 0..1 is accepted"),
         ("/answers", {"count": 9}, "Answers is 9; a number in 2..8 is accepted"),
         ("/restore_worse", {"quality": 101}, "q: JPEG quality is 101; a number in 5..100 is accepted"),
