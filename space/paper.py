@@ -31,7 +31,7 @@ STARTS = (100, 200, 300, 400, 600)
 """N in the figures that take several: at `STEPS` each leaves two network calls or more."""
 RESULTS = shared.ROOT / "eval" / "results"
 """Where measured tables are, table_N.csv; a table that is not there shows the printed numbers only."""
-SPEED = RESULTS / "speed_small.png"
+SPEED = RESULTS / "speed_tiny.png"
 """The plot of `python -m eval bench`."""
 MEASURED = "the embedded 64-pixel models on 100 held-out portraits: not the paper's faces, size or networks"
 NOT_MEASURED = (
