@@ -221,7 +221,7 @@ COMMANDS = {
         "--samples": NUMBERS | st.just(str(10**12)),
     },
     "degrade": {
-        "--scale": NUMBERS | st.sampled_from(["0", "0.5", "1e9"]),
+        "--scale": NUMBERS | st.sampled_from(["0", "0.05", "1e9"]),
         "--blur": TEXT | st.sampled_from(["1,1", "-1,1,0", "1,1,nan", "inf,1,0", "1,1,0,0"]),
         "--noise": NUMBERS | st.just("1e300"),
         "--jpeg": NUMBERS | st.sampled_from(["0", "101"]),
