@@ -53,6 +53,10 @@ def measure(call: Callable[[], object], device: torch.device | str, warm_up: int
 
 
 def synchronise(device: torch.device | str) -> None:
-    """Wait until a device has done all that it was asked."""
+    """Wait until a device has done all that it was asked.
+
+    Example:
+        >>> synchronise("cpu")  # a CPU is done when its call returns
+    """
     if torch.device(device).type != "cpu":
         torch.accelerator.synchronize(device)
