@@ -154,6 +154,18 @@ def tiny() -> DifFacePipeline:
     return pipeline
 
 
+def seeded(network: torch.nn.Module) -> torch.nn.Module:
+    """Every tensor from a seed of its own, in order of name, so that networks of the same names get the same ones."""
+    state = network.state_dict()
+    for seed, name in enumerate(sorted(state)):
+        value, generator = state[name], torch.Generator().manual_seed(seed)
+        if value.ndim > 1:
+            value.copy_(torch.randn(value.shape, generator=generator) / value[0].numel() ** 0.5)
+        elif value.ndim == 1:
+            value.copy_(0.5 + torch.rand(value.shape, generator=generator))
+    return network.eval()
+
+
 def generators(*seeds: int) -> list[torch.Generator]:
     return [torch.Generator().manual_seed(seed) for seed in seeds]
 

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from conftest import seeded
 
 from difface import images
 from difface.faces import FFHQ_TEMPLATE
@@ -18,24 +19,18 @@ from eval.tables import ntire
 
 
 @pytest.fixture(scope="module")
-def seeded() -> AdaFace50:
-    """Every tensor from a seed of its own, in order of name, so that networks of the same names get the same ones."""
-    network = AdaFace50().eval()
-    state = network.state_dict()
-    for seed, name in enumerate(sorted(state)):
-        value, generator = state[name], torch.Generator().manual_seed(seed)
-        if value.ndim > 1:
-            value.copy_(torch.randn(value.shape, generator=generator) / value[0].numel() ** 0.5)
-        elif value.ndim == 1:
-            value.copy_(0.5 + torch.rand(value.shape, generator=generator))
-    return network
+def network() -> AdaFace50:
+    """Random weights from seeds."""
+    return seeded(AdaFace50())
 
 
 @pytest.fixture(scope="module")
-def saved(seeded, tmp_path_factory):
+def saved(network, tmp_path_factory):
     """As Lightning saves it: the network's names after `model.`, and the training's head beside it."""
     folder = tmp_path_factory.mktemp("adaface")
-    state = {f"model.{name}": value for name, value in seeded.state_dict().items()} | {"head.kernel": torch.zeros(2, 2)}
+    state = {f"model.{name}": value for name, value in network.state_dict().items()} | {
+        "head.kernel": torch.zeros(2, 2)
+    }
     torch.save({"state_dict": state, "epoch": 25}, folder / adaface.ADAFACE)
     return folder
 
@@ -48,21 +43,21 @@ def checkpoint(saved, monkeypatch):
     adaface._network.cache_clear()
 
 
-def test_names_and_numbers_are_the_official_ones(seeded):
+def test_names_and_numbers_are_the_official_ones(network):
     """A second network, from a copy of the official listing, gave the same to the bit; the file was never here."""
-    names = set(seeded.state_dict())
+    names = set(network.state_dict())
     assert {"input_layer.0.weight", "input_layer.2.weight", "body.3.shortcut_layer.0.weight"} < names
     assert {"body.23.res_layer.5.running_var", "output_layer.3.bias", "output_layer.4.running_mean"} < names
     assert not {"body.0.shortcut_layer.0.weight", "body.24.res_layer.0.weight", "output_layer.4.weight"} & names
-    assert len(names) == 467 and sum(parameter.numel() for parameter in seeded.parameters()) == 43_585_600
+    assert len(names) == 467 and sum(parameter.numel() for parameter in network.parameters()) == 43_585_600
     faces = torch.rand(2, 3, 112, 112, generator=torch.Generator().manual_seed(0)) * 2 - 1
     with torch.inference_mode():
-        found = seeded(faces)
+        found = network(faces)
     expected = torch.tensor([[-25507.9, -60995.1, 205020.2, 11714.7], [-107905.3, -13096.4, 216035.9, -6456.8]])
     assert torch.allclose(found[:, :4], expected, rtol=1e-3) and found.shape == (2, 512)
 
 
-def test_the_cosine_is_that_of_bgr_crops(checkpoint, seeded, astronaut_face):
+def test_the_cosine_is_that_of_bgr_crops(checkpoint, network, astronaut_face):
     """The crop by OpenCV's own warp from the same points."""
     one = images.to_tensors(astronaut_face)[0][None]
     two = (one + 0.1 * torch.randn(one.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
@@ -73,7 +68,7 @@ def test_the_cosine_is_that_of_bgr_crops(checkpoint, seeded, astronaut_face):
     crops = [cv2.warpAffine(images.to_uint8(face[0])[:, :, ::-1], matrix, (112, 112)) for face in (one, two)]
     bgr = torch.tensor(np.stack(crops)).permute(0, 3, 1, 2) / 255
     with torch.inference_mode():
-        a, b = seeded((bgr - 0.5) / 0.5).double()
+        a, b = network((bgr - 0.5) / 0.5).double()
     expected = float(a @ b / a.norm() / b.norm())
     assert metric.values == pytest.approx([1, expected], abs=2e-3) and expected < 0.999
     assert METRICS["AdaFace cosine"] is adaface.AdaFaceCosine
