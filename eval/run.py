@@ -16,10 +16,11 @@ import platform
 import re
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,15 @@ Made = Setting | Rival
 """What is restored here."""
 
 Method = Made | FolderMethod
+
+
+def packages() -> dict[str, str]:
+    """Name -> version of those of `PACKAGES` that are installed under that name (OpenCV has others, too)."""
+    found = {}
+    for name in PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 class NotApplicable(ValueError):
@@ -112,6 +122,7 @@ class Runner:
         if self.device == "auto":
             self.device = str(self.state.device)
         self.dtype = choose(dtype, self.device).name
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False  # float32 is float32 here
         self.scoring_device = "cpu" if self._device_type == "mps" else self.device  # MPS has no float64
 
     def evaluate(self, dataset: Dataset, methods: list[Method], metrics: list[str]) -> None:
@@ -254,8 +265,7 @@ class Runner:
         if not due:
             return
         if self.state.is_main_process:
-            packages = {name: version(name) for name in PACKAGES}
-            _write_json(folder / "config.json", self._config(dataset, setting) | {"packages": packages})
+            _write_json(folder / "config.json", self._config(dataset, setting) | {"packages": packages()})
         beside = {item.name: [one.name for one in batch] for batch in due for item in batch}
         for item, picture in self._answers(due, setting):
             text = self._text(dataset, setting, item, beside[item.name])
@@ -524,7 +534,7 @@ def _write_json(path: Path, content: dict) -> None:
 def device_name(device: str) -> str:
     """The model of what computes."""
     if torch.device(device).type == "cuda":
-        return torch.cuda.getdevice_name(device)
+        return torch.cuda.get_device_name(device)
     return _cpu_name() if torch.device(device).type == "cpu" else platform.machine()
 
 

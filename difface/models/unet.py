@@ -1,5 +1,7 @@
 """The diffusion prior's network: diffusers' `UNet2DModel` with its own number of blocks on every level, and patches."""
 
+from functools import cache
+
 import torch
 from diffusers import UNet2DModel
 from diffusers.configuration_utils import register_to_config
@@ -177,9 +179,15 @@ def even(eps: torch.Tensor, x_t: torch.Tensor, timestep: torch.Tensor | float | 
         >>> torch.allclose(found.mean((2, 3)).view(3, 4), means - means.mean(1, keepdim=True), atol=1e-6)
         True
     """
-    level = (1 - contraction().alphas_cumprod).sqrt()[torch.as_tensor(timestep).long().cpu()].to(x_t.device).float()
+    level = _noise_levels(x_t.device)[torch.as_tensor(timestep, device=x_t.device).long()]
     shown = _differences(x_t, patch_size) / level.reshape(-1, 1, 1, 1)
     return eps.float() + shown - _differences(eps, patch_size)
+
+
+@cache
+def _noise_levels(device: torch.device) -> torch.Tensor:
+    """sqrt(1 - abar_t), (T,), kept on the device: fetching one entry at every call would make a GPU wait."""
+    return (1 - contraction().alphas_cumprod).sqrt().float().to(device)
 
 
 def _differences(patches: torch.Tensor, patch_size: int) -> torch.Tensor:

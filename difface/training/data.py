@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from PIL import Image
+from torch.utils.data import Dataset
 
 from difface import faces, images
 from difface.folders import find
@@ -87,6 +88,22 @@ class Faces:
             return picture
         points = faces.jittered(faces.margin_points(self.size), rng)
         return faces.warp(picture, points, faces.FFHQ_TEMPLATE * self.size, self.size)
+
+
+class Steps(Dataset):
+    """The batches of a training by their step, for `torch.utils.data.DataLoader`.
+
+    Args:
+        faces: the pictures.
+        seed, batch_size, process, processes: as in `Faces.batch`.
+    """
+
+    def __init__(self, faces: Faces, seed: int, batch_size: int, process: int = 0, processes: int = 1):
+        self.faces, self.given = faces, (seed, batch_size, process, processes)
+
+    def __getitem__(self, step: int) -> Batch:
+        """The pictures of one step."""
+        return self.faces.batch(step, *self.given)
 
 
 def _decoded(file: Path) -> np.ndarray:

@@ -7,14 +7,16 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import cv2
 import torch
 from accelerate import Accelerator
 from diffusers import ModelMixin
 from diffusers.training_utils import EMAModel
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from torch.utils.data import DataLoader
 
 from difface.files import scratch_folder, whole_file
-from difface.training.data import Batch, Faces, TrainingError, generator_of
+from difface.training.data import Batch, Faces, Steps, TrainingError, generator_of
 
 CHECKPOINT, LOG = "checkpoint.pt", "log.csv"
 LOG_EVERY = 50
@@ -41,6 +43,7 @@ class Settings:
         preview_every: steps between previews, 0 for none.
         seed: of every random draw; the draws of a step depend on it, the step and the process alone.
         precision: "bf16" (autocast) or "no" (float32).
+        workers: processes that prepare the pictures ahead, for a GPU that would wait for them; 0: none.
     """
 
     steps: int
@@ -54,6 +57,7 @@ class Settings:
     preview_every: int = 0
     seed: int = 0
     precision: str = "bf16"
+    workers: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained with."""
@@ -76,6 +80,17 @@ def mirrored(x_0: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """(B, 3, H, W), each mirrored left to right half the time."""
     flips = torch.rand(len(x_0), 1, 1, 1, generator=generator).to(x_0.device) < 0.5
     return torch.where(flips, x_0.flip(-1), x_0)
+
+
+def gaussian(x_0: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Standard normal noise of the shape of `x_0`, on its device.
+
+    A GPU draws it itself, from a seed of the generator's: a CPU would draw slower than the GPU trains.
+    """
+    if x_0.device != generator.device:
+        seed = torch.randint(2**62, (), generator=generator).item()
+        generator = torch.Generator(x_0.device).manual_seed(seed)
+    return torch.randn(x_0.shape, generator=generator, device=x_0.device)
 
 
 def warm_start(kind: type[ModelMixin], folder: Path, **config) -> ModelMixin:
@@ -122,7 +137,7 @@ class State:
         """The state before the first step."""
         model.to(memory_format=torch.channels_last).train()
         optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=0.0)
-        return State(model, EMAModel(model.parameters(), decay=settings.ema_decay), optimizer)
+        return State(model, EMAModel(model.parameters(), decay=settings.ema_decay, foreach=True), optimizer)
 
     def save(self, path: Path) -> None:
         """Write a checkpoint, whole or not at all."""
@@ -193,12 +208,13 @@ def fit(
     wrapped, state.optimizer = accelerator.prepare(state.model, state.optimizer)
     state.ema.to(accelerator.device)
 
+    batches = _batches(accelerator, faces, settings, state.step)
     started = saved = time.monotonic()
     per_step, first_step = settings.batch_size * accelerator.num_processes, state.step
     with _progress(accelerator.is_main_process) as progress:
         task = progress.add_task("", total=settings.steps, completed=state.step, note="")
         while state.step < settings.steps and not _out_of_time(accelerator, started, settings.minutes):
-            _train_step(accelerator, wrapped, state, faces, compute_loss, settings)
+            _train_step(accelerator, wrapped, state, next(batches), compute_loss, settings)
             loss = sum(state.losses) / len(state.losses)
             speed = (state.step - first_step) * per_step / (time.monotonic() - started)
             progress.update(task, completed=state.step, note=f"loss {loss:.4f}, {speed:.1f} images/s")
@@ -217,13 +233,26 @@ def fit(
         _finish(state, settings, per_step, output, told or {})
 
 
+def _batches(accelerator: Accelerator, faces: Faces, settings: Settings, first_step: int) -> Iterator[Batch]:
+    """This process's batches from a step on."""
+    steps = Steps(faces, settings.seed, settings.batch_size, accelerator.process_index, accelerator.num_processes)
+    loader = DataLoader(
+        steps,
+        batch_size=None,
+        sampler=range(first_step, settings.steps),
+        num_workers=settings.workers,
+        pin_memory=accelerator.device.type == "cuda",
+        worker_init_fn=lambda _: cv2.setNumThreads(1),  # they are many already
+    )
+    return iter(loader)
+
+
 def _train_step(
-    accelerator: Accelerator, wrapped, state: State, faces: Faces, compute_loss: LossFunction, settings: Settings
+    accelerator: Accelerator, wrapped, state: State, batch: Batch, compute_loss: LossFunction, settings: Settings
 ) -> None:
     """One optimiser step."""
     process = accelerator.process_index
-    batch = faces.batch(state.step, settings.seed, settings.batch_size, process, accelerator.num_processes)
-    batch = Batch(batch.x_0.to(accelerator.device), batch.soft)
+    batch = Batch(batch.x_0.to(accelerator.device, non_blocking=True), batch.soft)
     for group in state.optimizer.param_groups:
         group["lr"] = settings.rate(state.step)
     loss = compute_loss(wrapped, batch, generator_of(settings.seed, 2, state.step, process))

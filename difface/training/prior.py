@@ -5,14 +5,13 @@ from pathlib import Path
 
 import torch
 from diffusers import DDIMScheduler
-from diffusers.utils.torch_utils import randn_tensor
 
 from difface.images import to_pil, write
 from difface.models.unet import UNet
 from difface.pipeline import DifFacePipeline
 from difface.schedulers import build_scheduler
 from difface.training.data import Batch, Faces, TrainingError
-from difface.training.loop import Settings, fit, mirrored, warm_start
+from difface.training.loop import Settings, fit, gaussian, mirrored, warm_start
 
 SHAPES: dict[int, dict] = {
     64: {},
@@ -142,7 +141,7 @@ def eps_loss(
         p2_gamma: exponent of the weight, 0 or more.
     """
     timesteps = timesteps.to(x_0.device)
-    eps = randn_tensor(x_0.shape, generator=generator, device=x_0.device)
+    eps = gaussian(x_0, generator)
     x_t = scheduler.add_noise(2 * x_0 - 1, eps, timesteps).contiguous(memory_format=torch.channels_last)
     weights = (1 - scheduler.alphas_cumprod) ** p2_gamma
     weights = (weights / weights.mean()).to(x_0.device)[timesteps]

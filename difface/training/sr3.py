@@ -3,14 +3,13 @@
 from pathlib import Path
 
 import torch
-from diffusers.utils.torch_utils import randn_tensor
 from torch.nn import functional
 
 from difface.methods.sr3 import TOTAL, enlarged, noise_level, schedule
 from difface.models.unet import UNet
 from difface.training import prior
 from difface.training.data import Batch, Faces, TrainingError
-from difface.training.loop import LossFunction, Settings, fit, mirrored, warm_start
+from difface.training.loop import LossFunction, Settings, fit, gaussian, mirrored, warm_start
 
 SCALE = 8
 """The paper's SR3 was trained for it alone."""
@@ -60,7 +59,7 @@ def sr3_loss(scale: int) -> LossFunction:
         t = prior.spread(batch.soft, 0, TOTAL, generator)
         share = torch.rand(len(t), generator=generator)
         level = (levels[t] + share * (levels[t + 1] - levels[t])).to(x_0.device)
-        eps = randn_tensor(x_0.shape, generator=generator, device=x_0.device)
+        eps = gaussian(x_0, generator)
         signal = level[:, None, None, None]
         x = signal * x_0 + (1 - signal**2).sqrt() * eps
         seen = torch.cat([y, x], dim=1).contiguous(memory_format=torch.channels_last)

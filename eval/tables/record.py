@@ -2,13 +2,12 @@
 
 import hashlib
 from collections.abc import Iterable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from eval.datasets import Dataset
 from eval.metrics import METRICS, IndRMSE
-from eval.run import PACKAGES, Runner
+from eval.run import Runner, packages
 from eval.settings import FolderMethod
 from eval.tables.definitions import Row
 
@@ -48,7 +47,7 @@ def record(
         "batch": runner.batch,
         "reference": runner.reference_sha256,
         "guess": runner.guess.record() if runner.guess and IndRMSE.name in scored else None,
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": packages(),
         "blocks": [
             {
                 "name": name,
