@@ -978,7 +978,7 @@ def align(
 
 @app.command()
 def train(
-    kind: Annotated[str, typer.Argument(metavar="prior|student|estimator|sr3", help="What to train.")],
+    kind: Annotated[str, typer.Argument(metavar="prior|estimator|sr3", help="What to train.")],
     data: Annotated[list[Path], typer.Option(help="Folder of aligned faces (see `align`); repeat it for several.")],
     output: Output,
     soft: Annotated[
@@ -1017,14 +1017,12 @@ def train(
     init: Annotated[Path | None, typer.Option(help="Folder of trained weights to start from.")] = None,
     p2_gamma: Annotated[float, typer.Option(min=0, help="Weights of the prior's loss over t; 0: all the same.")] = 0.0,
 ) -> None:
-    """Train the prior (eps loss), a student of it (long steps), an estimator (L1 on pairs made on the fly) or SR3; run it
-    again to resume."""
+    """Train the prior (eps loss), an estimator (L1 on pairs made on the fly) or SR3; run it again to resume."""
     from difface.training.data import Faces
     from difface.training.estimator import train_estimator
     from difface.training.loop import Settings
     from difface.training.prior import SOFT_FROM, train_prior
     from difface.training.sr3 import SCALE, train_sr3
-    from difface.training.student import train_student
 
     settings = Settings(
         steps=steps,
@@ -1052,16 +1050,12 @@ def train(
     if kind == "prior":
         pictures = Faces(data, size, soft or [], memory)
         train_prior(pictures, output, settings, init, p2_gamma, SOFT_FROM if soft_from is None else soft_from)
-    elif kind == "student":
-        if init is None:
-            raise ValueError("a student needs the prior that it learns from; got none: give its folder with --init.")
-        train_student(Faces(data, size, memory=memory), output, settings, init)
     elif kind == "estimator":
         train_estimator(Faces(data, size, memory=memory), output, architecture, settings, init, task)
     elif kind == "sr3":
         train_sr3(Faces(data, size, memory=memory), output, settings, init, SCALE if scale is None else scale)
     else:
-        raise ValueError(f"'{kind}' cannot be trained; prior, student, estimator and sr3 are accepted: choose one.")
+        raise ValueError(f"'{kind}' cannot be trained; prior, estimator and sr3 are accepted: choose one.")
 
 
 def _training_precision(name: str) -> str:
@@ -1081,7 +1075,6 @@ def _refuse_foreign_options(kind: str, **given) -> None:
         "prior": of_estimators + of_sr3,
         "estimator": of_priors + of_sr3,
         "sr3": of_priors + of_estimators,
-        "student": of_priors + of_estimators + of_sr3,
     }
     for name in foreign.get(kind, ()):
         if given[name]:

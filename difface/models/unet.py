@@ -1,7 +1,5 @@
 """The diffusion prior's network: diffusers' `UNet2DModel` with its own number of blocks on every level, and patches."""
 
-from functools import cache
-
 import torch
 from diffusers import UNet2DModel
 from diffusers.configuration_utils import register_to_config
@@ -11,7 +9,7 @@ from diffusers.models.unets.unet_2d_blocks import get_down_block, get_up_block
 from torch import nn
 from torch.nn import functional
 
-from difface.contraction import contraction
+from difface.models.means import coloured, even
 
 
 class UNet(UNet2DModel):
@@ -30,11 +28,14 @@ class UNet(UNet2DModel):
         layers_per_block: residual blocks on the way down, one number for all levels or one for each; the way up has one
             more.
         patch_size: p, 1 or more; H and W must be multiples of it.
-        even_patches: take a part of eps from x_t itself, see `even`; for networks that see x_t alone and predict eps.
+        even_patches: take a part of eps from x_t itself, see `difface.models.means.even`; for networks that see x_t
+            alone and predict eps.
+        colours: the same for another part of eps, see `difface.models.means.coloured`: mean and covariance of the
+            training faces' mean colours.
 
     Raises:
         ValueError: `layers_per_block` has not one entry per level, `sample_size` is no multiple of `patch_size`, or
-            `even_patches` of a network of another kind.
+            `even_patches` or `colours` of a network of another kind.
     """
 
     @register_to_config
@@ -59,6 +60,7 @@ class UNet(UNet2DModel):
         resnet_time_scale_shift: str = "scale_shift",
         patch_size: int = 1,
         even_patches: bool = False,
+        colours: tuple[tuple[float, ...], ...] | None = None,
     ):
         levels = len(block_out_channels)
         layers = [layers_per_block] * levels if isinstance(layers_per_block, int) else list(layers_per_block)
@@ -69,10 +71,10 @@ class UNet(UNet2DModel):
             )
         if patch_size < 1 or sample_size % patch_size:
             raise ValueError(f"`sample_size` must be a multiple of `patch_size`; got {sample_size} and {patch_size}.")
-        if even_patches and in_channels != out_channels:
+        if (even_patches or colours) and in_channels != out_channels:
             raise ValueError(
-                f"`even_patches` is for networks from x_t to eps, of equal channels; got {in_channels} and "
-                f"{out_channels}."
+                f"`even_patches` and `colours` are for networks from x_t to eps, of equal channels; got {in_channels} "
+                f"and {out_channels}."
             )
         # The undecorated constructor: the decorated one would put its own, single `layers_per_block` in the config.
         UNet2DModel.__init__.__wrapped__(
@@ -113,6 +115,8 @@ class UNet(UNet2DModel):
         if self.config.even_patches:
             out = even(out, patches, timestep, self.config.patch_size).to(sample.dtype)
         out = functional.pixel_shuffle(out, self.config.patch_size)
+        if self.config.colours:
+            out = coloured(out, sample, timestep, tuple(map(tuple, self.config.colours))).to(sample.dtype)
         return UNet2DOutput(sample=out) if return_dict else (out,)
 
     def _shared_block_arguments(self) -> dict:
@@ -152,45 +156,3 @@ class UNet(UNet2DModel):
             upsample_type=self.config.upsample_type,
             **self._shared_block_arguments(),
         )
-
-
-def even(eps: torch.Tensor, x_t: torch.Tensor, timestep: torch.Tensor | float | int, patch_size: int) -> torch.Tensor:
-    """Predicted noise whose means at the places of a patch are those that x_t shows.
-
-    Over a whole photo the pixels at each of the p x p places of a patch have the same mean, so what differs between
-    these means in x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps is noise alone, and eps has it 1 / sqrt(1 - abar_t)
-    times as large. A network hardly learns this (its normalisation takes means away) and leaves a grid of the patches.
-
-    Args:
-        eps: predicted by the network, (B, C p^2, H, W), as `pixel_unshuffle` orders channels.
-        x_t: its input, of the same shape.
-        timestep: t in 0..T-1, a number or (B,), on the noise schedule that all priors have.
-        patch_size: p.
-
-    Returns:
-        As `eps`, in float32.
-
-    Example:
-        >>> x_0, noise = torch.full((1, 3, 8, 8), 0.5), torch.randn(1, 3, 8, 8)
-        >>> abar = contraction().alphas_cumprod[400].float()
-        >>> x_t = functional.pixel_unshuffle(abar.sqrt() * x_0 + (1 - abar).sqrt() * noise, 2)
-        >>> found = even(torch.zeros_like(x_t), x_t, 400, 2)
-        >>> means = functional.pixel_unshuffle(noise, 2).mean((2, 3)).view(3, 4)
-        >>> torch.allclose(found.mean((2, 3)).view(3, 4), means - means.mean(1, keepdim=True), atol=1e-6)
-        True
-    """
-    level = _noise_levels(x_t.device)[torch.as_tensor(timestep, device=x_t.device).long()]
-    shown = _differences(x_t, patch_size) / level.reshape(-1, 1, 1, 1)
-    return eps.float() + shown - _differences(eps, patch_size)
-
-
-@cache
-def _noise_levels(device: torch.device) -> torch.Tensor:
-    """sqrt(1 - abar_t), (T,), kept on the device: fetching one entry at every call would make a GPU wait."""
-    return (1 - contraction().alphas_cumprod).sqrt().float().to(device)
-
-
-def _differences(patches: torch.Tensor, patch_size: int) -> torch.Tensor:
-    """(B, C p^2, 1, 1): how far the mean at each place of a patch is from that of all its places."""
-    means = patches.float().mean((2, 3)).unflatten(1, (-1, patch_size**2))
-    return (means - means.mean(2, keepdim=True)).flatten(1)[:, :, None, None]

@@ -10,7 +10,7 @@ from difface import UNet, build_scheduler
 
 def test_one_number_is_the_stock_network():
     ours = small_unet(layers_per_block=2)
-    own = ("patch_size", "even_patches")
+    own = ("patch_size", "even_patches", "colours")
     stock = UNet2DModel(**{key: value for key, value in ours.config.items() if key[0] != "_" and key not in own})
     stock.load_state_dict(ours.state_dict())
     x = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
