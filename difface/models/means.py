@@ -7,8 +7,7 @@ import torch
 from difface.contraction import contraction
 
 Colours = tuple[tuple[float, ...], ...]
-"""How the mean colours of training faces are spread, in [-1, 1]: their mean (R, G, B), and the rows of their covariance.
-"""
+"""How training faces' mean colours are spread, in [-1, 1]: their mean (R, G, B) and the rows of their covariance."""
 
 
 def even(eps: torch.Tensor, x_t: torch.Tensor, timestep: torch.Tensor | float | int, patch_size: int) -> torch.Tensor:

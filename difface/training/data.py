@@ -12,9 +12,14 @@ from torch.utils.data import Dataset
 
 from difface import faces, images
 from difface.folders import find
+from difface.models.means import Colours
 
 MEMORY = 4.0
 """Decoded pictures are kept when all of them take up to so many GB (1e9 bytes); else each batch is read from disk."""
+
+
+COUNTED = 2000
+"""Pictures are enough to know how their colours are spread."""
 
 
 class TrainingError(ValueError):
@@ -80,6 +85,15 @@ class Faces:
         rng = np.random.default_rng([seed, step, process])
         x_0 = np.stack([self._picture(index, rng) for index in indices])
         return Batch(torch.from_numpy(x_0).permute(0, 3, 1, 2).float() / 255, self.soft[indices])
+
+    def colours(self) -> Colours:
+        """Mean and covariance of the mean colours of the sharp pictures, `COUNTED` at most, for `UNet(colours=...)`."""
+        sharp = (~self.soft).nonzero()[:, 0].tolist()
+        rng = np.random.default_rng(0)
+        chosen = sharp[:: max(len(sharp) // COUNTED, 1)]
+        means = np.stack([self._picture(index, rng).mean((0, 1)) / 127.5 - 1 for index in chosen])
+        spread = np.cov(means.T) if len(means) > 1 else np.zeros((3, 3))
+        return tuple(tuple(round(float(value), 5) for value in row) for row in (means.mean(0), *spread))
 
     def _picture(self, index: int, rng: np.random.Generator) -> np.ndarray:
         """(size, size, 3) uint8."""

@@ -88,7 +88,7 @@ def gaussian(x_0: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     A GPU draws it itself, from a seed of the generator's: a CPU would draw slower than the GPU trains.
     """
     if x_0.device != generator.device:
-        seed = torch.randint(2**62, (), generator=generator).item()
+        seed = int(torch.randint(2**62, (), generator=generator))
         generator = torch.Generator(x_0.device).manual_seed(seed)
     return torch.randn(x_0.shape, generator=generator, device=x_0.device)
 

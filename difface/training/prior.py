@@ -7,6 +7,7 @@ import torch
 from diffusers import DDIMScheduler
 
 from difface.images import to_pil, write
+from difface.models.means import Colours
 from difface.models.unet import UNet
 from difface.pipeline import DifFacePipeline
 from difface.schedulers import build_scheduler
@@ -28,12 +29,13 @@ COLOUR_JITTER = 0.06
 """Largest relative change of brightness, and half that of each channel: slight enough to stay within real photos."""
 
 
-def network(size: int, in_channels: int = 3) -> UNet:
+def network(size: int, in_channels: int = 3, colours: Colours | None = None) -> UNet:
     """A fresh network for pictures of `size` pixels: the smallest of `SHAPES` that serves, else the largest.
 
     Args:
         size: side in pixels.
         in_channels: more than a picture's 3 where it sees more than x_t.
+        colours: see `difface.models.means.coloured`; None takes no part of eps from them.
 
     Raises:
         TrainingError: a size that the network cannot halve three times.
@@ -43,7 +45,7 @@ def network(size: int, in_channels: int = 3) -> UNet:
     if size % step:
         raise TrainingError(f"`size` must be a multiple of {step} for this prior; got {size}.")
     even = shape.get("patch_size", 1) > 1 and in_channels == PICTURE
-    return UNet(sample_size=size, in_channels=in_channels, even_patches=even, **shape)
+    return UNet(sample_size=size, in_channels=in_channels, even_patches=even, colours=colours, **shape)
 
 
 def train_prior(
@@ -72,7 +74,7 @@ def train_prior(
         raise TrainingError(f"`p2_gamma` must be a number from 0 up; got {p2_gamma}.")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        unet = warm_start(UNet, init, sample_size=faces.size) if init else network(faces.size)
+        unet = warm_start(UNet, init, sample_size=faces.size) if init else network(faces.size, colours=faces.colours())
     scheduler = build_scheduler("ddim")
 
     def compute_loss(model, batch: Batch, generator: torch.Generator) -> torch.Tensor:

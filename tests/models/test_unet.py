@@ -84,6 +84,29 @@ def test_even_patches_take_the_means_from_x_t():
     assert torch.allclose(*rest, atol=1e-5)
 
 
+def test_the_mean_of_eps_is_the_expected_one():
+    """Known in closed form: what many faces of that spread of colours, with that noise, had on average, by a draw."""
+    mu, spread = (
+        torch.tensor([0.1, -0.1, -0.2]),
+        torch.tensor([[0.04, 0.03, 0.02], [0.03, 0.04, 0.03], [0.02, 0.03, 0.04]]),
+    )
+    unet = small_unet(sample_size=16, colours=(tuple(mu.tolist()), *map(tuple, spread.tolist())))
+    t = 850
+    abar, generator = build_scheduler("ddim").alphas_cumprod[t].double(), torch.Generator().manual_seed(0)
+    count = 200_000
+    m = mu + torch.randn(count, 3, generator=generator).double() @ torch.linalg.cholesky(spread.double()).T
+    z = torch.randn(count, 3, generator=generator).double() / 16
+    d = abar.sqrt() * m + (1 - abar).sqrt() * z
+    x_t = d[:64].float()[..., None, None] + torch.zeros(1, 3, 16, 16)
+    with torch.no_grad():
+        found = unet(x_t, t).sample.mean((2, 3)).double()
+    fitted = torch.linalg.lstsq(torch.cat([d, torch.ones(count, 1)], 1), z).solution  # the best linear guess of z by d
+    assert torch.allclose(found, torch.cat([d[:64], torch.ones(64, 1)], 1) @ fitted, atol=1e-3)
+    assert found.std() > 0.02
+
+
 def test_even_patches_are_for_networks_from_x_t_to_eps():
     with pytest.raises(ValueError, match="of equal channels; got 6 and 3"):
         small_unet(patch_size=2, sample_size=32, in_channels=6, out_channels=3, even_patches=True)
+    with pytest.raises(ValueError, match="of equal channels; got 6 and 3"):
+        small_unet(in_channels=6, out_channels=3, colours=((0.0,) * 3,) * 4)

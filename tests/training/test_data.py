@@ -1,12 +1,14 @@
 """What a training sees: every face once an epoch, crops each time a little otherwise, from memory or disk."""
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.utils.data import DataLoader
 
 from difface import faces as geometry
 from difface import images
-from difface.training.data import Faces, TrainingError, generator_of
+from difface.training.data import Faces, Steps, TrainingError, generator_of
 
 
 def grey(folder, levels, side=16):
@@ -75,3 +77,27 @@ def test_streams_differ():
         for parts in [(0, 1), (1, 0), (0, 0), (0, 1, 0), (0, 2)]
     }
     assert len(draws) == 5
+
+
+def test_the_spread_of_colours_is_that_of_the_sharp_pictures(tmp_path):
+    """By numpy, over their mean colours; soft ones do not count."""
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 256, (6, 16, 16, 3), dtype=np.uint8) // np.arange(1, 7)[:, None, None, None]
+    (tmp_path / "a").mkdir()
+    for k, picture in enumerate(pictures):
+        Image.fromarray(picture.astype(np.uint8)).save(tmp_path / "a" / f"{k}.png")
+    mean, *spread = Faces([tmp_path / "a"], 16, soft=[grey(tmp_path / "b", (255, 255))]).colours()
+    means = 2 * pictures.reshape(6, -1, 3).mean(1) / 255 - 1
+    assert np.allclose(mean, means.mean(0), atol=1e-5) and np.allclose(spread, np.cov(means, rowvar=False), atol=1e-5)
+
+
+def test_workers_prepare_what_is_prepared_without_them(tmp_path):
+    """The steps' batches, in their order, jitter and all."""
+    faces = Faces([grey(tmp_path / "a", range(0, 250, 25), side=40)], 16)
+    own, theirs = (
+        list(DataLoader(Steps(faces, 3, 4), batch_size=None, sampler=range(5, 9), num_workers=count))
+        for count in (0, 2)
+    )
+    assert [batch.x_0.shape for batch in theirs] == [(4, 3, 16, 16)] * 4
+    for step, mine, other in zip(range(5, 9), own, theirs, strict=True):
+        assert torch.equal(mine.x_0, other.x_0) and torch.equal(mine.x_0, faces.batch(step, 3, 4).x_0)
