@@ -506,3 +506,10 @@ def test_a_reference_of_other_sizes_is_refused_in_a_line(tmp_path, dataset, astr
 def test_a_table_of_run_times_restores_nothing_else(tmp_path, faces) -> None:
     assert main(table("VIII", faces, tmp_path / "out")) == 0
     assert not (tmp_path / "out" / "restored").exists() and len(list((tmp_path / "out" / "runtime").iterdir())) == 2
+
+
+def test_a_gpu_is_named_by_torch_and_packages_under_other_names_are_left_out(monkeypatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"the card of {device}")
+    assert run.device_name("cuda:1") == "the card of cuda:1"
+    monkeypatch.setattr(run, "PACKAGES", ("torch", "opencv-python-of-another-name"))
+    assert run.packages().keys() == {"torch"}
