@@ -79,7 +79,7 @@ def build(profile_name: str = profiles.DEFAULT, examples: Path = shared.EXAMPLES
                 about.tab(profile, minutes)
         restore.send(single, {"inpaint": to_inpaint, "worse": to_worse}, tabs)
         address.remember(page, {"restore": single.settings, "photo": of_photo, "answers": of_answers})
-        tabs.select(None, js=REMEMBER_TAB, api_name="remember_tab", **widgets.PRIVATE)
+        tabs.change(None, js=REMEMBER_TAB, api_name="remember_tab", **widgets.PRIVATE)
         page.load(_tab_of, None, tabs, api_name="tab_of_address", **widgets.PRIVATE)
         gr.Markdown(_banner(profile), elem_id="banner")
         gr.Markdown(FOOT.format(minutes=minutes, licence=profile.licence), elem_classes="foot")

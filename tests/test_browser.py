@@ -499,4 +499,7 @@ def test_the_tab_stands_in_the_address(browser, address):
     wait_for_text(browser, "#table", "Table I:")
     visit(browser, f"{address}?tab=nonesuch")
     find(browser, "#restore")
+    click(browser, "#send-worse")  # the tab is changed by a button
+    WebDriverWait(browser, PATIENCE).until(lambda b: "tab=worse" in b.current_url)
+    find(browser, "#invent")
     assert severe(browser) == []
