@@ -2,6 +2,7 @@
 side by side, and how it came about, as a moving picture. All say inside that they are AI-restored, and how."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -9,7 +10,6 @@ from PIL import Image
 
 from difface import images
 from difface.files import whole_file
-from space import shared
 
 FRAMES = 12
 """Steps of the moving picture, at most."""
@@ -26,10 +26,16 @@ class Frames:
         self.every = -(-total // FRAMES)
         self.kept: list[torch.Tensor] = []
 
-    def keep(self, done: int, x0_hat: torch.Tensor) -> None:
-        """Look at the clean estimate (1, 3, H, W) in [0, 1] after `done` steps."""
-        if done % self.every == 0:
-            self.kept.append(x0_hat[0])
+    def kept_by(self, report: Callable[[int, int, torch.Tensor], None]) -> Callable[[int, int, torch.Tensor], None]:
+        """`report`, which is told of done and all steps and of the clean estimate (1, 3, H, W) in [0, 1], with some of
+        them kept."""
+
+        def reported(done: int, total: int, x0_hat: torch.Tensor) -> None:
+            if done % self.every == 0:
+                self.kept.append(x0_hat[0])
+            report(done, total, x0_hat)
+
+        return reported
 
 
 def write(
@@ -48,8 +54,8 @@ def write(
     pair.paste(before, (0, 0))
     pair.paste(after, (before.width + GAP, 0))
     named = {
-        f"{name}_{after.width}.png": after,
-        f"{name}_{after.width}.jpg": after,
+        f"{name}_{max(after.size)}.png": after,
+        f"{name}_{max(after.size)}.jpg": after,
         f"{name}_side_by_side.jpg": pair,
     }
     paths = [own.with_name(file) for file in named]
@@ -64,7 +70,7 @@ def _moving(path: Path, pictures: list[Image.Image], text: dict[str, str]) -> No
     """A GIF of these pictures, the first and the last of them longer."""
     seconds = [LONG, *[SHORT] * (len(pictures) - 2), LONG]
     fast = Image.Quantize.FASTOCTREE  # a tenth of the time of Pillow's default
-    small = [picture.resize((shared.SHOWN // 2, shared.SHOWN // 2)).quantize(method=fast) for picture in pictures]
+    small = [picture.resize((picture.width // 2, picture.height // 2)).quantize(method=fast) for picture in pictures]
     with whole_file(path) as temporary:
         small[0].save(
             temporary,

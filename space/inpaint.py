@@ -14,14 +14,14 @@ from gradio.events import Dependency
 from PIL import Image
 from torch.nn import functional
 
-from difface import images, masks, methods, profiles
+from difface import images, masks, metadata, methods, profiles
 from difface.chain import chain
 from difface.constraints import Masked
 from difface.inpaint import ETA, START, fill
 from difface.pipeline import DifFaceOutput
 from difface.tone import tone_of
 from difface.weights import WeightError
-from space import api, entry, judged, running, shared, widgets
+from space import api, downloads, entry, judged, running, shared, widgets
 from space.restore import DDIM_STEPS
 
 KINDS = [
@@ -256,10 +256,10 @@ def _outputs() -> list[gr.components.Component]:
     """What a request shows, in the order in which `inpaint` returns it."""
     pair, status = widgets.comparison("inpaint-result"), widgets.status("inpaint-summary")
     rivals = widgets.gallery("Beside another method", 2, "inpaint-rivals")
-    download = widgets.download("inpaint-download")
+    download, files = widgets.download("inpaint-download"), widgets.files("inpaint-files")
     with gr.Accordion("The first estimate", open=False, elem_id="inpaint-between"):
         estimate = widgets.shown("Estimate f(y)", "inpaint-estimate", height=280)
-    return [pair, estimate, status, download, rivals]
+    return [pair, estimate, status, download, rivals, files]
 
 
 def painter(size: int) -> Callable:
@@ -452,33 +452,39 @@ def inpainter(profile: str) -> Callable:
             crop, note = shared.aligned_face(picture, aligned, profiles.profile(profile).size, has_holes=True)
             constraint = Masked(_painted(painted, *crop.size), rule, _gamma(gamma))
             estimator = profiles.inpainting_estimator(profile)
-            yield None, None, widgets.under_way("Loading the networks"), None, []
+            yield None, None, widgets.under_way("Loading the networks"), None, [], None
             before = _enlarged(masks.paste_known(Image.new("RGB", crop.size, "white"), crop, constraint.mask))
 
             size = profiles.profile(profile).size
             tone = tone_of(images.fit_square(constraint.prepared(images.to_tensors(crop), size)[0], size))
 
-            def attempt(report: Callable, device: str) -> DifFaceOutput:
+            def attempt(report: Callable, device: str) -> tuple[downloads.Frames, DifFaceOutput]:
                 pipeline = shared.pipeline_for(profile, estimator, "ddim", start, device)
                 begin_index = pipeline.config.begin_index
                 total = len(chain(pipeline.scheduler, begin_index, steps, eta, constraint).timesteps)
-                follow = running.follower(report, total)["callback_on_step_end"]
+                frames = downloads.Frames(total)
                 settings = dict(num_inference_steps=steps, eta=eta, composite=composite)
-                return fill(
+                follow = running.follower(frames.kept_by(report), total)["callback_on_step_end"]
+                made = fill(
                     pipeline, crop, constraint, shared.generators(seed), **settings, callback_on_step_end=follow
                 )
+                return frames, made
+
+            def as_shown(x0_hat: torch.Tensor) -> Image.Image:
+                return _enlarged(images.to_pil(images.unfit_square(tone.back(x0_hat), crop.height, crop.width)))
 
             def view(step: running.Step) -> tuple:
-                now = images.to_pil(images.unfit_square(tone.back(step.x0_hat[0]), crop.height, crop.width))
-                return (before, _enlarged(now)), None, widgets.under_way("Filling in", step), None, []
+                bar = widgets.under_way("Filling in", step)
+                return (before, as_shown(step.x0_hat[0])), None, bar, None, [], None
 
             began = time.perf_counter()
             run = running.run_of(attempt)
             yield from run.steps(view)
-            output, notes = run.result()
+            (frames, output), notes = run.result()
             ours = output.images[0], time.perf_counter() - began
             done = [*dict.fromkeys(picture.info["notes"] + output.info["notes"])]
-            file = shared.save(output.images[0], face, output.info | {"notes": done}, profile, seed, picture=picture)
+            info = output.info | {"notes": done}
+            file = shared.save(output.images[0], face, info, profile, seed, picture=picture)
             summary = _summary(output.info, constraint.mask, seed)
             pair = before, _enlarged(output.images[0])
             text = widgets.note(note, *shared.said(done), *notes, summary)
@@ -488,11 +494,17 @@ def inpainter(profile: str) -> Callable:
                     lambda report, device: _rival(rival, profile, crop, constraint, seed, device, report)
                 )
                 yield from run.steps(
-                    lambda step: (pair, estimate, widgets.under_way(f"Filling in by {_title(rival)}", step), None, [])
+                    lambda step: (
+                        *(pair, estimate, widgets.under_way(f"Filling in by {_title(rival)}", step)),
+                        *(None, [], None),
+                    )
                 )
                 theirs, _ = run.result()
                 beside = _side_by_side(ours, theirs, rival, output.info, profile, seed)
-            yield pair, estimate, text, file, beside
+            yield pair, estimate, text, file, beside, None  # the other files take their time
+            steps_seen = [as_shown(x0_hat) for x0_hat in frames.kept[:-1]]
+            files = downloads.write(file, *pair, steps_seen, metadata.restored_text(info, profile, seed))
+            yield pair, estimate, text, file, beside, files
 
     return inpaint
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import gradio as gr
-import torch
 from PIL import Image
 
 from difface import images, metadata, profiles
@@ -194,12 +193,7 @@ def restorer(profile: str) -> Callable:
             def attempt(report: Callable, device: str) -> tuple[downloads.Frames, DifFaceOutput]:
                 pipeline = shared.pipeline_for(profile, estimator, scheduler, start, device)
                 frames = downloads.Frames(total)
-
-                def seen_and_kept(done: int, total: int, x0_hat: torch.Tensor) -> None:
-                    frames.keep(done, x0_hat)
-                    report(done, total, x0_hat)
-
-                follow = running.follower(seen_and_kept, total)
+                follow = running.follower(frames.kept_by(report), total)
                 return frames, pipeline(seen, count, eta, *shared.generators(seed), output_type="pt", **follow)
 
             def view(step: running.Step) -> tuple:

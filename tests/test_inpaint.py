@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from difface import masks, profiles
+from difface import masks, metadata, profiles
 
 FEW = ("--steps", "10", "--device", "cpu")
 
@@ -127,7 +127,7 @@ def test_profiles_keep_inpainting_estimators_apart():
         profiles.inpainting_estimator("ffhq512")
 
 
-BEFORE_AND_AFTER, ESTIMATE, SUMMARY, FILE, BESIDE = range(5)
+BEFORE_AND_AFTER, ESTIMATE, SUMMARY, FILE, BESIDE, FILES = range(6)
 """What the page's /inpaint returns."""
 
 
@@ -183,6 +183,12 @@ def test_the_page_fills_in_as_the_command_does(page, run, case, tmp_path):
     assert np.array_equal(read(result[FILE])[~hole], levels[~hole])
     made = json.loads(Image.open(result[FILE]).text["difface"])
     assert (made["rule"], made["gamma"], made["composite"], made["eta"], made["seed"]) == ("step", "0.5", True, 1.0, 3)
+    shown, _, pair, moving = (Image.open(path) for path in result[FILES])
+    assert shown.size == (512, 512) and pair.size == (1032, 512) and moving.size == (256, 256)
+    assert moving.n_frames == 2 + 9  # of the ten calls of N = 480 and 20 steps the last is the result
+    for picture, seen in zip((pair.crop((0, 0, 512, 512)), shown), result[BEFORE_AND_AFTER], strict=True):
+        assert np.abs(np.asarray(picture.convert("RGB")).astype(int) - read(seen)).mean() < 3
+    assert all("AI-restored" in metadata.text_of(picture)["Comment"] for picture in (shown, pair))
     other = ask(page, "/inpaint", face, painted=mask, steps=20, seed=4)
     differs = (read(other[FILE]) != read(result[FILE])).any(2)
     assert differs[hole].mean() > 0.5 and not differs[~hole].any()
