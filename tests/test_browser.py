@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 pytest.importorskip("gradio", reason="gradio is not installed")
+gradio_client = pytest.importorskip("gradio_client", reason="gradio_client is not installed")
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
@@ -203,6 +204,37 @@ def test_restore_an_example(browser, address, tmp_path):
     webdriver.ActionChains(browser).drag_and_drop_by_offset(handle(browser, "#result"), 80, 0).perform()
     assert handle(browser, "#result").location["x"] > before + 40
     assert_fits_and_is_described(browser, tmp_path, "restore")
+
+
+def test_who_waits_is_told_may_cancel_and_is_served_once_the_other_cancels(browser, address, astronaut_face, tmp_path):
+    """Another visitor's run of 1000 calls is under way; nothing of a queue is left on the page after *Cancel*."""
+    client = gradio_client.Client(address, verbose=False, analytics_enabled=False)
+    astronaut_face.save(tmp_path / "face.png")
+    face = gradio_client.handle_file(tmp_path / "face.png")
+    other = client.submit(face=face, aligned=True, scheduler="ddim", steps=1000, start=1000, api_name="/restore")
+    WebDriverWait(browser, PATIENCE).until(lambda _: len(other.outputs()) > 2)
+    set_width(browser, 1280)
+    visit(browser, address)
+    for _ in range(2):
+        click(browser, "#face-examples button img")  # runs at once
+        WebDriverWait(browser, PATIENCE).until(lambda b: waits(b) == ["you are next"])
+        click(browser, "#restore-cancel")
+        WebDriverWait(browser, PATIENCE).until(lambda b: waits(b) == [])
+    click(browser, "#restore")
+    WebDriverWait(browser, PATIENCE).until(lambda b: waits(b) == ["you are next"])
+    assert not other.done()
+    other.cancel()
+    wait_for_text(browser, "#summary", "5 network calls from N = 250")
+    assert waits(browser) == [] and severe(browser) == []
+
+
+def waits(browser) -> list[str]:
+    """What the page says of the queue, wherever it is seen."""
+    script = (
+        "return [...document.querySelectorAll('.meta-text, .meta-text-center')].filter((e) => e.offsetParent)"
+        ".map((e) => e.dataset.said || '').filter(Boolean)"
+    )
+    return browser.execute_script(script)
 
 
 def test_a_result_of_other_settings_or_another_picture_is_greyed(browser, address):
