@@ -242,9 +242,14 @@ def _batches(accelerator: Accelerator, faces: Faces, settings: Settings, first_s
         sampler=range(first_step, settings.steps),
         num_workers=settings.workers,
         pin_memory=accelerator.device.type == "cuda",
-        worker_init_fn=lambda _: cv2.setNumThreads(1),  # they are many already
+        worker_init_fn=_one_thread,
     )
     return iter(loader)
+
+
+def _one_thread(worker: int) -> None:
+    """For OpenCV: the workers are many already."""
+    cv2.setNumThreads(1)
 
 
 def _train_step(
