@@ -93,8 +93,8 @@ def _sliders(ranges: Ranges) -> list[gr.Slider]:
     scale, sigma = ranges.grid_scale[-1], ranges.sigma[1]
     sliders = [
         gr.Slider(1, scale, ranges.grid_scale[4], step=0.5, label="s: made smaller by this factor"),
-        gr.Slider(0, sigma, sigma / 3, step=0.1, label="σ₁: blur along one axis (pixels)"),
-        gr.Slider(0, sigma, sigma / 3, step=0.1, label="σ₂: blur along the other"),
+        gr.Slider(0, sigma, round(sigma / 3, 1), step=0.1, label="σ₁: blur along one axis (pixels)"),
+        gr.Slider(0, sigma, round(sigma / 3, 1), step=0.1, label="σ₂: blur along the other"),
         gr.Slider(-180, 180, 0, step=15, label="Angle of the blur (degrees)"),
         gr.Slider(0, 30, 5, step=1, label="δ: noise (grey levels of 255)"),
         gr.Slider(5, 100, 60, step=1, label="q: JPEG quality"),
