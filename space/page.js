@@ -1,6 +1,8 @@
 () => {
   // What a result was made from: greyed, and not to be downloaded, while the fields hold something else.
-  const made = {}; // name of a run -> the fields' values when it began, and whether it ended well
+  // Name of a result -> the fields' values when it was asked for, what began its run (a button, an example), and
+  // whether that ended well: another that began before may end in between.
+  const made = {};
   const plain = (value) => (Array.isArray(value) ? [...value].sort() : (value && value.path) || value);
   const key = (values) => JSON.stringify(values.map(plain)); // of a picture its file, of ticks which, in any order
   const bring = (place) => {
@@ -8,18 +10,18 @@
     if (element) element.scrollIntoView({ block: "nearest" });
   };
   window.difface = {
-    began(name, values, place, compared) {
-      made[name] = { from: key(compared.map((k) => values[k])), well: false };
+    began(name, values, place, by, compared) {
+      made[name] = { from: key(compared.map((k) => values[k])), by, well: false };
       bring(place);
       return values;
     },
-    made(name, values, place) {
-      if (made[name]) made[name].well = true;
+    made(name, values, place, by) {
+      if (made[name] && made[name].by === by) made[name].well = true;
       setTimeout(() => bring(place), 100); // once the picture has its height
       return this.compare(name, values);
     },
-    changed(name, values) {
-      if (made[name]) made[name].from = null;
+    changed(name, values, by) {
+      if (made[name] && [made[name].by, undefined].includes(by)) made[name].from = null;
       return this.compare(name, values);
     },
     compare(name, values) {

@@ -218,7 +218,7 @@ def files(elem_id: str) -> gr.File:
         file_count="multiple",
         interactive=False,
         visible=False,
-        height=150,
+        height=200,
         elem_id=elem_id,
     )
 
@@ -283,21 +283,24 @@ def on_press(
     file += [one for one in outputs if isinstance(one, gr.File) and not one.visible]  # or a second button like it
     place = outputs[0].elem_id
     compared = [one for one in inputs if not isinstance(one, gr.State | gr.ImageEditor)]
-    began = _script("began", name, place, [inputs.index(one) for one in compared])
-    how = dict(show_progress_on=outputs[0], js=began, **QUEUE)
+    places = [inputs.index(one) for one in compared]
+    how = [
+        dict(show_progress_on=outputs[0], js=_script("began", name, place, by, places), **QUEUE)
+        for by in range(1 + len(also))
+    ]
     compare = dict(js=_script("compare", name), api_name=f"{name}_compare", **PRIVATE)
     told = [stale, *file]
-    going = [run.click(function, inputs, outputs, api_name=name, api_description=what, **how)]
+    going = [run.click(function, inputs, outputs, api_name=name, api_description=what, **how[0])]
     run.click(None, compared, told, **compare)  # while it runs nothing can be fetched
     for k, event in enumerate(also):
         private = dict(api_name=f"{name}_after_{k}", api_visibility="private")
-        going.append(event.success(function, inputs, outputs, **private, **how))
+        going.append(event.success(function, inputs, outputs, **private, **how[1 + k]))
         event.success(None, compared, told, **compare)
-    for one in going:
-        one.success(None, compared, told, js=_script("made", name, place), api_name=f"{name}_made", **PRIVATE)
+    for by, one in enumerate(going):
+        one.success(None, compared, told, js=_script("made", name, place, by), api_name=f"{name}_made", **PRIVATE)
         ended = _no_bar("Nothing was made.", len([bar, *file]))
         one.failure(ended, bar, [bar, *file], api_name=f"{name}_failed", **PRIVATE)
-        one.failure(None, compared, told, js=_script("changed", name), api_name=f"{name}_refused", **PRIVATE)
+        one.failure(None, compared, told, js=_script("changed", name, by), api_name=f"{name}_refused", **PRIVATE)
     changed = [one.change for one in compared if hasattr(one, "change")]
     gr.on(changed, None, compared, told, **compare)
     for canvas in (one for one in inputs if isinstance(one, gr.ImageEditor)):
@@ -307,7 +310,7 @@ def on_press(
     return going
 
 
-def _script(function: str, name: str, *others: str | list[int]) -> str:
+def _script(function: str, name: str, *others: str | int | list[int]) -> str:
     """A call of a function of `page.js`: with the name of a run, the values of the event's inputs, and others."""
     given = ", ".join([json.dumps(name), "values", *map(json.dumps, others)])
     return f"(...values) => window.difface.{function}({given})"

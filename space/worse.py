@@ -25,6 +25,8 @@ PREVIEW = dict(concurrency_id="preview", concurrency_limit=1)
 SETTINGS = ("s", "σ₁", "σ₂", "the angle of the blur", "δ", "q")
 """The sliders, as errors call them."""
 HEADERS = ["", "PSNR (dB) ↑", "SSIM ↑", "Identity angle (°) ↓", "Detail (% of the truth)"]
+WIDTHS = ["100px", "80px", "80px", "110px", "110px"]
+"""Of the columns: on a narrow screen the table is scrolled, and words stay whole."""
 SCORES = (
     "PSNR and SSIM fall from the estimate to the answer by design: they reward blur. The identity angle is 0° for the "
     "same person and about 90° for a stranger; detail says how much fine structure there is, 100 % as in the truth, "
@@ -62,7 +64,8 @@ def tab(profile: profiles.Profile) -> tuple[gr.Image, gr.Checkbox]:
             with gr.Column(elem_classes="outcome"):
                 gallery = widgets.gallery("Truth, input, estimate, DifFace", 2, "worse-answers")
                 label = "Scores against the truth"
-                scores = gr.Dataframe(headers=HEADERS, label=label, interactive=False, wrap=True, elem_id="scores")
+                shown = dict(column_widths=WIDTHS, interactive=False, wrap=True, elem_id="scores")
+                scores = gr.Dataframe(headers=HEADERS, label=label, **shown)
                 download = widgets.download("worse-download", "Download all (ZIP)")
     given = [face, aligned, *settings, seed]
     gr.on(

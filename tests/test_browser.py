@@ -259,6 +259,22 @@ def test_a_result_of_other_settings_or_another_picture_is_greyed(browser, addres
     assert severe(browser) == []
 
 
+def test_what_another_run_made_is_not_to_be_fetched_while_the_last_one_goes_on(browser, address):
+    """An example's run (1) ends after the button (0) was pressed with other settings."""
+    visit(browser, address)
+    find(browser, "#restore")
+    script = """
+        const { difface } = window;
+        difface.began("run", ["face", 250], "result", 1, [0, 1]);
+        difface.began("run", ["face", 400], "result", 0, [0, 1]);
+        return [
+            difface.made("run", ["face", 400], "result", 1), difface.changed("run", ["face", 400], 1),
+            difface.made("run", ["face", 400], "result", 0), difface.changed("run", ["face", 400], 0),
+        ].map((told) => told[1].interactive);
+    """
+    assert browser.execute_script(script) == [False, False, True, False]
+
+
 def test_a_face_that_is_not_found_is_shown_by_the_visitor(browser, address, tmp_path):
     Image.new("RGB", (300, 200), "grey").save(tmp_path / "wall.png")
     set_width(browser, 1280)
