@@ -41,7 +41,11 @@ LEAD = 0.04
 APART = 45
 """Degrees between two turns of one face that contradict each other."""
 UPRIGHT = 30
-"""Degrees up to which a face counts as upright in a view; points of faces that are turned more are found anew."""
+"""Degrees up to which the turn of points that are found anew may differ from what was known of it."""
+TILTED = 10
+"""Degrees from which points are found anew in the face turned upright: a detector's are less exact on tilted heads. Of
+nine portraits turned by 20 degrees either way, the aligned square's corners were off those of the upright portrait by
+4.3 instead of 5.8 % of its side with CenterFace, and by 1.9 instead of 2.6 % with SCRFD."""
 CLOSE = 192
 """Side in pixels of the picture in which they are."""
 
@@ -195,7 +199,7 @@ def _again(photo: np.ndarray, row: np.ndarray, detect: Detector) -> tuple[float,
     score = (score + row[4]) / 2
     if best is None:
         return score, np.full((5, 2), np.nan)
-    if _apart(points, best) <= APART and _difference(turn_of(points), 90 * turn) <= UPRIGHT:
+    if _apart(points, best) <= APART and _difference(turn_of(points), 90 * turn) <= TILTED:
         return score, points
     crop, to_photo = _upright(photo, best, CLOSE)
     close = _central(detect(crop, FAINT), CLOSE)
