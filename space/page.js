@@ -261,20 +261,26 @@
     true,
   );
   const size = (by) => {
-    const button = document.querySelector("#inpaint-canvas button[aria-label$='Size']");
-    if (!button) return;
+    const button = () => document.querySelector("#inpaint-canvas button[aria-label$='Size']");
     const slider = () => document.querySelector("#inpaint-canvas .size_picker input");
+    if (!button()) return;
     if (!slider()) {
-      button.click();
-      setTimeout(() => slider() && size.last === button && button.click(), 1500);
-      size.last = button;
+      button().click();
+      size.opened = true;
     }
-    requestAnimationFrame(() => {
+    clearTimeout(size.closing);
+    const close = () => {
+      size.opened = false;
+      document.body.dispatchEvent(new MouseEvent("mousedown", { bubbles: true })); // its button opens it only
+    };
+    if (size.opened) size.closing = setTimeout(close, 1500); // what the visitor opened stays
+    const set = (tries) => {
       const range = slider();
-      if (!range) return;
+      if (!range) return tries && setTimeout(() => set(tries - 1), 50);
       Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(range, Number(range.value) + by);
       range.dispatchEvent(new Event("input", { bubbles: true }));
-    });
+    };
+    requestAnimationFrame(() => set(20));
   };
   const original = (held) => {
     const shown = document.getElementById("inpaint-original");

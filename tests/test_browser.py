@@ -408,8 +408,10 @@ def test_holes_by_keyboard_and_no_way_to_lose_the_face(browser, address):
     find(browser, "#inpaint-original img")
     assert painted_share(browser) < blank + 1
     webdriver.ActionChains(browser).key_up("o").send_keys("]").perform()
-    size = browser.find_element(By.CSS_SELECTOR, "#inpaint-canvas .size_picker input")
-    WebDriverWait(browser, PATIENCE).until(lambda b: size.get_property("value") == "45")
+    slider = "#inpaint-canvas .size_picker input"
+    read = "const one = document.querySelector(arguments[0]); return one && one.value"
+    WebDriverWait(browser, PATIENCE).until(lambda b: b.execute_script(read, slider) == "45")
+    WebDriverWait(browser, PATIENCE).until(lambda b: not b.find_elements(By.CSS_SELECTOR, slider))  # it hides the canvas
     click(browser, "button#inpaint")
     wait_for_text(browser, "#inpaint-summary", "of the face was missing")
     share = int(find(browser, "#inpaint-summary").text.partition("%")[0])
