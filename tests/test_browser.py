@@ -411,7 +411,7 @@ def test_holes_by_keyboard_and_no_way_to_lose_the_face(browser, address):
     slider = "#inpaint-canvas .size_picker input"
     read = "const one = document.querySelector(arguments[0]); return one && one.value"
     WebDriverWait(browser, PATIENCE).until(lambda b: b.execute_script(read, slider) == "45")
-    WebDriverWait(browser, PATIENCE).until(lambda b: not b.find_elements(By.CSS_SELECTOR, slider))  # it hides the canvas
+    WebDriverWait(browser, PATIENCE).until(lambda b: not b.find_elements(By.CSS_SELECTOR, slider))  # it hid the canvas
     click(browser, "button#inpaint")
     wait_for_text(browser, "#inpaint-summary", "of the face was missing")
     share = int(find(browser, "#inpaint-summary").text.partition("%")[0])
