@@ -381,25 +381,41 @@ def table(number: str, faces: Path, output: Path, *options: str) -> list[str]:
     return ["table", number, "--data", str(faces), "-o", str(output), *quick, *options]
 
 
-def in_processes(count: int, command: list[str]) -> None:
+LAUNCHED = """
+import sys
+from pathlib import Path
+from accelerate import PartialState
+from eval.cli import main
+state = PartialState(cpu=True)
+Path(sys.argv[1], f"{state.process_index} of {state.num_processes}").touch()
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+def in_processes(count: int, command: list[str], scratch: Path) -> None:
+    """Run `eval` in so many processes, which is checked: `accelerate launch --cpu` starts one, whatever it is told."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(run.__file__).parent.parent)}
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", str(count), "--cpu"]
-    done = subprocess.run([*launch, "-m", "eval", *command], env=environment, capture_output=True, text=True)
+    seen, script = scratch / f"seen{count}", scratch / "launched.py"
+    seen.mkdir()
+    script.write_text(LAUNCHED)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(count)]
+    done = subprocess.run([*launch, script, seen, *command], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
+    assert {file.name for file in seen.iterdir()} == {f"{k} of {count}" for k in range(count)}
 
 
 def test_three_processes_write_what_one_writes(tmp_path, faces) -> None:
     """Pictures, scores, features and tables, byte by byte; of two batches, so that one process has none."""
     for count in (1, 3):
-        in_processes(count, table("III", faces, tmp_path / str(count), "--batch", "3"))
+        in_processes(count, table("III", faces, tmp_path / str(count), "--batch", "3"), tmp_path)
     one, three = ({p.relative_to(tmp_path / n): p for p in (tmp_path / n).rglob("*.*")} for n in "13")
     assert set(one) == set(three) and len(one) > 30
     assert [name for name in one if one[name].is_file() and one[name].read_bytes() != three[name].read_bytes()] == []
 
 
 def test_of_two_processes_one_measures_the_time(tmp_path, faces) -> None:
-    in_processes(2, table("VIII", faces, tmp_path, "--limit", "2"))
-    kept = sorted(file.name.split("-")[1] for file in (tmp_path / "runtime").glob("*-float32.json"))
+    in_processes(2, table("VIII", faces, tmp_path / "out", "--limit", "2"), tmp_path)
+    kept = sorted(file.name.split("-")[1] for file in (tmp_path / "out" / "runtime").glob("*-float32.json"))
     assert kept == ["difface", "swinir"]
 
 
