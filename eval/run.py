@@ -445,19 +445,21 @@ class Runner:
 
     def _write_features(self, scorer: SetMetric, files: list[Path], size: int, path: Path) -> None:
         """This process's part of the features of pictures of that size, unless all are there."""
-        if path.exists():
+        mine = self._mine(files)
+        if path.exists() or not mine:
             return
         parts = [
             torch.as_tensor(scorer.features(self._read(batch, size))).float().cpu().numpy()
-            for batch in self._track(self._mine(files), f"features of {path.parent.name}")
+            for batch in self._track(mine, f"features of {path.parent.name}")
         ]
         with whole_file(_part(path, self.state.process_index)) as temporary, temporary.open("wb") as stream:
-            np.save(stream, np.concatenate(parts) if parts else np.zeros((0, 0), np.float32))
+            np.save(stream, np.concatenate(parts))
 
     def _gathered(self, files: list[Path], path: Path) -> np.ndarray:
         """(n, d), put together of the processes' parts once, and kept in `path`."""
         if not path.exists():
-            each = [np.load(_part(path, k)) for k in range(self.state.num_processes)]
+            working = min(self.state.num_processes, len(self._batches(files)))
+            each = [np.load(_part(path, k)) for k in range(working)]
             place, rows = [0] * len(each), []
             for k, batch in enumerate(self._batches(files)):
                 of = k % len(each)
