@@ -247,7 +247,7 @@ def _checked(seed: int, count: int = 1) -> int:
 
 
 Estimator = Annotated[str | None, typer.Option(help="An estimator of the profile, e.g. swinir or srcnn.")]
-Scheduler = Annotated[str | None, typer.Option(help="ddim, ddpm, dpm++, dpm++sde or unipc.")]
+Scheduler = Annotated[str | None, typer.Option(help="ddim, ddpm, ddpm-noisy, dpm++, dpm++sde or unipc.")]
 AUTO = "auto"
 """Of --start: N by how bad a face is."""
 Start = Annotated[str | None, typer.Option(help="N, 1..1000, or auto: by how bad a face is; the profile's by default.")]
@@ -867,7 +867,7 @@ def sample(
     profile: ProfileName = "small",
     steps: Annotated[int | None, typer.Option(help="Inference steps; 250 with ddim, 5 with the others.")] = None,
     eta: Annotated[float, typer.Option(help="0 (DDIM) to 1 (DDPM).")] = 1.0,
-    scheduler: Annotated[str, typer.Option(help="ddim, ddpm, dpm++, dpm++sde or unipc.")] = "ddim",
+    scheduler: Annotated[str, typer.Option(help="ddim, ddpm, ddpm-noisy, dpm++, dpm++sde or unipc.")] = "ddim",
     seed: Seed = 0,
     device: Device = "auto",
     dtype: Dtype = "auto",

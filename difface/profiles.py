@@ -81,7 +81,7 @@ PROFILES = {
             files=(),
             licence="CC BY 3.0, trained on official portraits: U.S. (public domain, CC0, MIT), © UK Parliament",
             inpainting={"lama": _embedded("small", "lama")},
-            fast="ddpm",
+            fast="ddpm-noisy",
         ),
         Profile(
             name="tiny",

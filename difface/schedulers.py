@@ -21,17 +21,37 @@ _NOISE = dict(num_train_timesteps=NUM_TRAIN_TIMESTEPS, beta_start=1e-4, beta_end
 # With `sample_max_value` 1 diffusers' dynamic thresholding is plain clipping of x0_hat to [-1, 1], as DDIM does it.
 _SOLVER = dict(**_NOISE, thresholding=True, sample_max_value=1.0, final_sigmas_type="zero")
 
+SURPLUS = 1.5
+"""Of `NoisyDDPMScheduler`, found on training faces of the embedded prior at 128 pixels. For N = 400, s = 8 and five
+calls 1, 1.3, 1.6 and 2 gave PSNR 21.09, 20.87, 20.57, 20.03 dB and FD identity 79.0, 70.4, 66.6, 69.0 (untouched
+51.5)."""
+
+
+class NoisyDDPMScheduler(DDPMScheduler):
+    """Stock DDPM whose every step adds `SURPLUS` times the posterior's variance.
+
+    In a long step x0_hat is the mean of many answers, and what it lacks of detail is missing in x_s, too: its variance
+    is larger than the posterior's, which takes x0_hat for x_0 (Bao et al., Analytic-DPM, ICLR 2022, Eq. 8). The network
+    takes the surplus for detail and makes it a face's, as with the inflated noise of Karras et al. (NeurIPS 2022,
+    Sec. 4, S_noise).
+    """
+
+    def _get_variance(self, t, predicted_variance=None, variance_type=None) -> torch.Tensor:
+        return SURPLUS * super()._get_variance(t, predicted_variance, variance_type)
+
+
 SCHEDULERS = {
     "ddim": lambda: DDIMScheduler(
         **_NOISE, clip_sample=True, set_alpha_to_one=True, steps_offset=0, timestep_spacing="leading"
     ),
     "ddpm": lambda: DDPMScheduler(**_NOISE, clip_sample=True, variance_type="fixed_small"),
+    "ddpm-noisy": lambda: NoisyDDPMScheduler(**_NOISE, clip_sample=True, variance_type="fixed_small"),
     "dpm++": lambda: DPMSolverMultistepScheduler(**_SOLVER, algorithm_type="dpmsolver++"),
     "dpm++sde": lambda: DPMSolverMultistepScheduler(**_SOLVER, algorithm_type="sde-dpmsolver++"),
     "unipc": lambda: UniPCMultistepScheduler(**_SOLVER, use_exponential_sigmas=True),
 }
-"""DDIM with the official settings, DDPM (Eq. 7 with eta 1) on few timesteps, DPM-Solver++(2M), its SDE form, and
-UniPC."""
+"""DDIM with the official settings, DDPM (Eq. 7 with eta 1) on few timesteps, the same with more noise,
+DPM-Solver++(2M), its SDE form, and UniPC."""
 
 
 def build_scheduler(name: str) -> SchedulerMixin:

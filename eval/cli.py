@@ -96,6 +96,9 @@ Made = Annotated[Path, typer.Option("--results", metavar="DIR", help="Folder tha
 Referred = Annotated[
     Path | None, typer.Option("--reference", help="The faces that distances refer to, where the table had a folder.")
 ]
+Kept = Annotated[
+    Path | None, typer.Option("--data", help="The clean faces of a table, where its folder keeps no pictures.")
+]
 
 
 @app.command()
@@ -107,11 +110,12 @@ def again(
     block: Annotated[str | None, typer.Option(help="Of a table in parts; the first by default.")] = None,
     picture: Annotated[str | None, typer.Option(help="Name of one picture; all by default.")] = None,
     reference: Referred = None,
+    data: Kept = None,
 ) -> None:
     """Make one number of a table again, pictures and scores, and compare it with what is stored."""
     from eval.again import again
 
-    _tell(again(results, number, row, column, block, picture, reference))
+    _tell(again(results, number, row, column, block, picture, reference, data))
 
 
 @app.command()
@@ -120,11 +124,12 @@ def verify(
     sample: Annotated[int, typer.Option(min=1, help="Pictures to make again.")] = 20,
     seed: Annotated[int, typer.Option(help="Of their choice.")] = 0,
     reference: Referred = None,
+    data: Kept = None,
 ) -> None:
     """Make a sample of a folder's pictures and scores again; drift beyond `eval/tolerances.yaml` fails."""
     from eval.again import verify
 
-    _tell(verify(results, sample, seed, reference))
+    _tell(verify(results, sample, seed, reference, data))
 
 
 def _tell(checks: "Iterable[Check | str]") -> None:

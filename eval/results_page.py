@@ -111,9 +111,9 @@ def with_front_table(text: str, name: str) -> str:
 
 
 def _files() -> list[Path]:
-    """Reports, tables as Markdown, and what is a CSV file alone; in order of name."""
-    tables = sorted(RESULTS.rglob("*.md"))
-    alone = [path for path in sorted(RESULTS.rglob("*.csv")) if path.with_suffix(".md") not in tables]
+    """Reports, tables as Markdown, and what is a CSV file alone; in order of name; scores and manifests lie deeper."""
+    tables = sorted([*RESULTS.glob("*.md"), *RESULTS.glob("*/*.md")])
+    alone = [path for path in sorted(RESULTS.glob("*.csv")) if path.with_suffix(".md") not in tables]
     return [*(path for name in _REPORTS for path in sorted(profiles.ASSETS.glob(f"*/{name}"))), *tables, *alone]
 
 

@@ -187,10 +187,11 @@ class Runner:
         """Answers to the first pictures before they are rounded to 8 bits, (count, 3, H, W); they are not kept."""
         return torch.stack([picture for _, picture in self._answers(self._batches(dataset.items[:count]), setting)])
 
-    def remade(self, dataset: Dataset, setting: Made, name: str) -> torch.Tensor:
-        """The answer to the picture of that name, made anew with the others of its batch, (3, H, W); it is not kept."""
-        (batch,) = [batch for batch in self._batches(dataset.items) if name in [item.name for item in batch]]
-        return next(picture for item, picture in self._answers([batch], setting) if item.name == name)
+    def remade(self, dataset: Dataset, setting: Made, names: Sequence[str]) -> Iterator[tuple[Item, torch.Tensor]]:
+        """The answers to the pictures of those names, each made anew with the others of its batch and not kept: the
+        picture and (3, H, W)."""
+        due = [batch for batch in self._batches(dataset.items) if any(item.name in names for item in batch)]
+        yield from ((item, answer) for item, answer in self._answers(due, setting) if item.name in names)
 
     def means(self, dataset: Dataset, method: Method, metrics: Sequence[str]) -> dict[str, float]:
         """Metric -> the mean over the pictures, or the distance between sets, of what `evaluate` found.

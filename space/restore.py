@@ -18,6 +18,7 @@ from space import address, batch, downloads, judged, running, shared, widgets
 
 SCHEDULERS = [
     ("DDPM on few steps", "ddpm"),
+    ("DDPM on few steps, more noise", "ddpm-noisy"),
     ("DPM-Solver++", "dpm++"),
     ("DPM-Solver++ SDE", "dpm++sde"),
     ("UniPC", "unipc"),

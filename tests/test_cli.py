@@ -212,7 +212,7 @@ def test_a_batch_goes_on_past_bad_files(run, bad, tmp_path, astronaut_face):
         (["--steps", "7"], "5 and 8"),
         (["--steps", "1001"], "500 and 1000"),
         (["--start", "3"], "at least two"),
-        (["--scheduler", "euler"], "ddim, ddpm, dpm++"),
+        (["--scheduler", "euler"], "ddim, ddpm, ddpm-noisy, dpm++"),
         (["--estimator", "unet"], "swinir, srcnn"),
         (["--samples", "0"], "--samples"),
         (["--steps", "many"], "--steps"),

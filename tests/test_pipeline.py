@@ -107,7 +107,7 @@ def test_samplers_solve_the_ode(small, name, steps, limit):
     assert (2 * result.images - 1 - expected.clamp(-1, 1)).abs().max() < limit
 
 
-@pytest.mark.parametrize("name", ["ddpm", "dpm++", "dpm++sde", "unipc"])
+@pytest.mark.parametrize("name", ["ddpm", "ddpm-noisy", "dpm++", "dpm++sde", "unipc"])
 def test_solvers_make_five_calls_and_refuse_what_needs_ddim(small, name):
     small.scheduler = build_scheduler(name)
     assert small(noise(1), generator=generators(0)).info["calls"] == 5
@@ -116,9 +116,10 @@ def test_solvers_make_five_calls_and_refuse_what_needs_ddim(small, name):
             small(noise(1), **arguments)
 
 
-def test_ddpm_steps_against_the_formula(small):
+@pytest.mark.parametrize(("name", "surplus"), [("ddpm", 1), ("ddpm-noisy", 1.5)])
+def test_ddpm_steps_against_the_formula(small, name, surplus):
     """Three steps by hand: Eq. 6-7 with eta 1, eps of the clipped x0_hat, noise by the generator."""
-    small.scheduler, states = build_scheduler("ddpm"), []
+    small.scheduler, states = build_scheduler(name), []
     told = dict(callback_on_step_end_tensor_inputs=["sample", "pred_original_sample"])
     told["callback_on_step_end"] = lambda pipe, i, t, tensors: states.append(tensors)
     zeta = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
@@ -132,7 +133,7 @@ def test_ddpm_steps_against_the_formula(small):
         eps = (x - abar[t].sqrt() * x_0) / (1 - abar[t]).sqrt()
         sigma = ((1 - abar[s]) / (1 - abar[t]) * (1 - abar[t] / abar[s])).sqrt()
         z = torch.randn(1, 3, 16, 16, generator=draws)
-        x = abar[s].sqrt() * x_0 + (1 - abar[s] - sigma**2).clamp(min=0).sqrt() * eps + sigma * z
+        x = abar[s].sqrt() * x_0 + (1 - abar[s] - sigma**2).clamp(min=0).sqrt() * eps + surplus**0.5 * sigma * z
         assert (state["pred_original_sample"] - x_0).abs().max() < 1e-4
         assert (state["sample"] - x).abs().max() < 1e-4
     assert sigma == 0, "the last step goes straight to x0_hat"
@@ -254,7 +255,7 @@ def test_callback_can_change_the_sample_and_stop_the_call(small):
         small(noise(1), 20, callback_on_step_end=stop)
 
 
-@pytest.mark.parametrize("name", ["ddim", "ddpm", "dpm++"])
+@pytest.mark.parametrize("name", ["ddim", "ddpm-noisy", "dpm++"])
 def test_a_callback_can_interrupt_as_in_diffusers(small, name):
     small.scheduler = build_scheduler(name)
     seen, steps = [], 20 if name == "ddim" else 5
@@ -342,7 +343,7 @@ def test_x0_hat_is_clipped_by_every_sampler(small, name):
     assert max(seen) == 1
 
 
-@pytest.mark.parametrize(("name", "draws"), [("dpm++", False), ("unipc", False), ("dpm++sde", True), ("ddpm", True)])
+@pytest.mark.parametrize(("name", "draws"), [("dpm++", False), ("unipc", False), ("dpm++sde", True), ("ddpm-noisy", True)])
 def test_only_ddpm_and_the_sde_form_draw_noise_at_every_step(small, name, draws):
     small.scheduler = build_scheduler(name)
     zeta = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))

@@ -7,7 +7,16 @@ one back.
 
 from eval.datasets.degradations import BlockMeans, Grey, Known
 from eval.datasets.known import KINDS, build_known
-from eval.datasets.manifest import PRIOR, Dataset, Item, generator_of, name_seed, noise_of, open_dataset
+from eval.datasets.manifest import (
+    PRIOR,
+    Dataset,
+    Item,
+    generator_of,
+    name_seed,
+    noise_of,
+    open_dataset,
+    read_description,
+)
 from eval.datasets.real import REAL_WORLD, build_real
 from eval.datasets.reference import ffhq_statistics
 from eval.datasets.synthetic import build
@@ -29,4 +38,5 @@ __all__ = [
     "name_seed",
     "noise_of",
     "open_dataset",
+    "read_description",
 ]

@@ -111,8 +111,13 @@ def open_dataset(folder: Path) -> Dataset:
     for path in [path for item in items for path in item.files]:
         if not path.is_file():
             raise ValueError(f"{path} is in the manifest but not there: build the dataset again, only it will be made.")
-    described = json.loads((folder / DESCRIPTION).read_text())
+    described = read_description(folder)
     return Dataset(described["name"], described["label"], described["size"], items, described.get("source", ""))
+
+
+def read_description(folder: Path) -> dict:
+    """What dataset.json says."""
+    return json.loads((folder / DESCRIPTION).read_text())
 
 
 def write_description(folder: Path, description: dict) -> None:

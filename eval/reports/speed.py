@@ -52,9 +52,9 @@ LONG = 1000
 AGREES = "PSNR to the baseline's"
 """Mean over `REFERENCED` faces in dB; the two walk with the same seeds and draw other noise."""
 CONVERGED = "PSNR to 1000 steps"
-NAMES = {"ddpm": "DDPM", "dpm++": "DPM-Solver++"}
+NAMES = {"ddpm": "DDPM", "ddpm-noisy": "noisy DDPM", "dpm++": "DPM-Solver++"}
 """The schedulers that take few calls."""
-OURS = ("official", "DDIM", "--fast", "DDPM", "DPM-Solver++")
+OURS = ("official", "DDIM", "--fast", *NAMES.values())
 """How the names of DifFace's own ways begin."""
 
 

@@ -11,11 +11,13 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from difface import images, profiles
-from eval.again import Again, rows, verify
+from eval.again import Again, verify
 from eval.cli import main
 from eval.results_page import RESULTS
+from eval.stored import rows
 
 PROOF = RESULTS.parent / "proof"
+FACES = RESULTS.parents[1] / "notebooks" / "faces"
 ROW = "tiny-difface-swinir"
 
 
@@ -23,8 +25,7 @@ ROW = "tiny-difface-swinir"
 def made(tmp_path_factory):
     """Table III of four faces."""
     folder = tmp_path_factory.mktemp("made")
-    faces = RESULTS.parents[1] / "notebooks" / "faces"
-    given = ["--data", str(faces), "--limit", "4", "--batch", "2", "--steps", "20", "--methods", "none"]
+    given = ["--data", str(FACES), "--limit", "4", "--batch", "2", "--steps", "20", "--methods", "none"]
     given += ["--metrics", "IndRMSE"]
     assert main(["table", "III", *given, "--device", "cpu", "-o", str(folder)]) == 0
     return folder
@@ -151,17 +152,66 @@ def test_what_is_not_there_is_one_line(results, capsys, arguments, said):
     assert said in error and len([line for line in error.splitlines() if line.startswith("error")]) == 1
 
 
-def test_committed_tables_say_why_they_cannot_be_made_again(results, capsys):
-    """Those whose faces are no part of the repository, with their records or without."""
-    said = "without the pictures behind them, whose faces are not part of the repository"
-    shutil.rmtree(results / "restored")
-    for folder in (results, RESULTS):
-        assert main(["verify", "--results", str(folder)]) == 2
-        error = capsys.readouterr().err
-        assert re.search(f"has the numbers of table [IVX, ]*III[IVX, ]* {said}", error) and error.count("error") == 1
-        assert "verify eval/proof" in error
-    assert main(["again", "III", "DifFace", "PSNR", "--results", str(RESULTS)]) == 2
-    assert "python -m eval table III --data DIR" in capsys.readouterr().err
+@pytest.fixture
+def records(results):
+    """The table without a picture, as eval/results keeps its tables."""
+    for file in [*(results / "restored").rglob("*.png"), *(results / "data").rglob("*.png")]:
+        file.unlink()
+    for folder in [*results.glob("data/*/?q"), *results.glob("data/*/mask")]:
+        folder.rmdir()
+    return results
+
+
+def verified(results, capsys, *options) -> tuple[int, str]:
+    status = main(["verify", "--results", str(results), *options])
+    told = capsys.readouterr()
+    return status, told.out + told.err
+
+
+def test_without_pictures_the_faces_bring_numbers_back(records, capsys):
+    status, said = verified(records, capsys, "--data", str(FACES), "--sample", "6")
+    assert status == 0 and "DIFFERS" not in said and "note:" not in said
+    assert "PSNR of picture" in said and re.search("not checked: .* FD-prior: it takes all pictures", said)
+    status, said = again(records, capsys, "--data", str(FACES))
+    assert status == 0 and "5 of 5 are the same" in said
+    given = ["again", "III", "DifFace", "FD-prior", "--results", str(records), "--data", str(FACES)]
+    assert main(given) == 0 and "2 of 2 are the same" in capsys.readouterr().out
+
+
+def test_without_pictures_or_faces_it_is_said_what_to_give(records, capsys):
+    status, said = verified(records, capsys)
+    assert status == 2 and said.count("error") == 1
+    assert "without pictures, whose faces are not part of it: give the folder of clean faces (--data DIR)" in said
+
+
+def test_without_pictures_a_touched_score_is_noticed(records, capsys):
+    _, scores = ours(records)
+    table = pd.read_csv(scores / "PSNR.csv")
+    table.assign(value=table["value"] + 0.1).to_csv(scores / "PSNR.csv", index=False)
+    status, said = again(records, capsys, "--data", str(FACES))
+    assert status == 1 and said.count("DIFFERS") == 5
+
+
+def test_without_pictures_another_seed_is_noticed(records, capsys):
+    file = ours(records)[0] / "config.json"
+    config = json.loads(file.read_text())
+    file.write_text(json.dumps(config | {"setting": config["setting"] | {"seed": 1}}))
+    status, said = again(records, capsys, "--data", str(FACES))
+    assert status == 1 and said.count("DIFFERS") >= 3
+
+
+def test_without_pictures_other_faces_are_noticed(records, capsys, tmp_path):
+    shutil.copytree(FACES, tmp_path / "faces")
+    images.write(
+        Image.open(FACES / "astronaut.png").transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+        tmp_path / "faces" / "astronaut.png",
+    )
+    status, said = again(records, capsys, "--data", str(tmp_path / "faces"))
+    assert status == 1 and "has other bytes than the one that was measured" in said
+    assert (
+        re.search("DIFFERS: .* picture astronaut", said)
+        and "same: table III, faces, DifFace, PSNR of picture sample_00" in said
+    )
 
 
 def test_a_reference_that_is_not_given_is_said(results, tmp_path):
@@ -170,9 +220,11 @@ def test_a_reference_that_is_not_given_is_said(results, tmp_path):
     file.write_text(json.dumps(told | {"reference": "0" * 64}))
     with Again() as scratch:
         (row,) = [row for row in rows(results) if row.label == "DifFace"]
-        assert scratch.lacks(row, "PSNR") is None and "--reference DIR" in scratch.lacks(row, "FD-prior")
+        assert scratch.lacks(row, "PSNR", row.names) is None and "--reference DIR" in scratch.lacks(
+            row, "FD-prior", row.names
+        )
     with Again(results / "data") as scratch, pytest.raises(ValueError, match="no picture"):
-        scratch.lacks(row, "FD-prior")
+        scratch.lacks(row, "FD-prior", row.names)
 
 
 def test_the_kept_proof_holds():

@@ -65,7 +65,7 @@ def test_the_readme_states_what_the_report_says() -> None:
     wanted = {
         "the input": ("middle", None, None, "ddim"),
         "the plain network's guess, f(y)": ("middle", "swinir", None, "ddim"),
-        "**DifFace**, `--fast`": ("middle", "swinir", 250, "ddpm"),
+        "**DifFace**, `--fast`": ("middle", "swinir", 250, profiles.profile("small").fast),
         "real faces": ("untouched", None, None, "ddim"),
     }
     _, *stated = front()
