@@ -343,7 +343,9 @@ def test_x0_hat_is_clipped_by_every_sampler(small, name):
     assert max(seen) == 1
 
 
-@pytest.mark.parametrize(("name", "draws"), [("dpm++", False), ("unipc", False), ("dpm++sde", True), ("ddpm-noisy", True)])
+@pytest.mark.parametrize(
+    ("name", "draws"), [("dpm++", False), ("unipc", False), ("dpm++sde", True), ("ddpm-noisy", True)]
+)
 def test_only_ddpm_and_the_sde_form_draw_noise_at_every_step(small, name, draws):
     small.scheduler = build_scheduler(name)
     zeta = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))

@@ -65,7 +65,9 @@ def refuses(pipeline: DifFacePipeline, scheduler, says: str, monkeypatch) -> Non
         lambda: DifFacePipeline(pipeline.unet, scheduler, pipeline.estimator),
         lambda: chain(scheduler, 400),
     ):
-        with pytest.raises(ValueError, match="ddim, ddpm, ddpm-noisy, dpm\\+\\+, dpm\\+\\+sde, unipc are accepted") as caught:
+        with pytest.raises(
+            ValueError, match="ddim, ddpm, ddpm-noisy, dpm\\+\\+, dpm\\+\\+sde, unipc are accepted"
+        ) as caught:
             call()
         assert says in str(caught.value) and type(scheduler).__name__ in str(caught.value)
         assert "\n" not in str(caught.value)

@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from difface import images, profiles
+from difface import cli, images, profiles
 from eval.again import Again, verify
 from eval.cli import main
+from eval.metrics import METRICS
 from eval.results_page import RESULTS
 from eval.stored import rows
 
@@ -231,3 +232,27 @@ def test_the_kept_proof_holds():
     """Tables of samples and the astronaut that are kept with their pictures, made again by today's code and weights."""
     checks = [check for check in verify(PROOF, 6, 0, None) if not isinstance(check, str)]
     assert [str(check) for check in checks if not check.holds] == [] and len(checks) > 40
+
+
+@pytest.mark.parametrize("number", sorted(file.stem.removeprefix("table_") for file in RESULTS.glob("table_*.csv")))
+def test_committed_numbers_follow_from_their_scores(number):
+    """Every measured number of a committed table is that of the scores beside it."""
+    table, scratch = pd.read_csv(RESULTS / f"table_{number}.csv"), Again()
+    checks = [scratch.cell(row, metric) for row in rows(RESULTS, number) for metric in row.told["scores"]]
+    assert [str(check) for check in checks if not check.holds] == []
+    measured = [name for name in METRICS if name in table]
+    assert len(checks) >= table[measured].notna().to_numpy().sum() and (checks or not measured)
+
+
+@pytest.mark.usefixtures("onnx")
+def test_committed_tables_come_again_from_their_faces(testdata, tmp_path, capsys):
+    """Two pictures of them with all their scores, from the portraits on."""
+    listed = pd.read_csv(testdata / "portraits" / "split.csv")
+    (tmp_path / "photos").mkdir()
+    for name in listed.loc[listed["split"] == "test", "file"]:
+        shutil.copy(testdata / "portraits" / "jpg" / name, tmp_path / "photos")
+    faces = tmp_path / "faces64" / "test"
+    assert cli.main(["align", str(tmp_path / "photos"), "-o", str(faces), "--size", "64"]) == 0
+    status, said = verified(RESULTS, capsys, "--data", str(faces), "--sample", "2")
+    assert status == 0, [line for line in said.splitlines() if "DIFFERS" in line]
+    assert said.count(" of picture ") >= 2
