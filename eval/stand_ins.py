@@ -46,9 +46,11 @@ def stand_in(profile: str, scheduler: str, device: str, dtype: str) -> DifFacePi
         torch.manual_seed(0)
         unet = _prior(profile)
         estimator = FaceEstimator(*_ESTIMATORS[profile])
-    unet = unet.to(place, kind, memory_format=torch.channels_last).eval()
+    # torch's own `to`: that of diffusers warns of modules to keep in float32, of which there are none.
+    torch.nn.Module.to(unet, place, kind, memory_format=torch.channels_last)
+    torch.nn.Module.to(estimator, place, kind)
     sampler = build_scheduler(scheduler)
-    return DifFacePipeline(unet, sampler, estimator.to(place, kind).eval(), profiles.profile(profile).begin_index)
+    return DifFacePipeline(unet.eval(), sampler, estimator.eval(), profiles.profile(profile).begin_index)
 
 
 def _prior(profile: str) -> UNet:

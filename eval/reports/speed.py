@@ -335,14 +335,17 @@ def _number(value: float) -> str:
 
 @styled
 def plot(table: pd.DataFrame) -> Figure:
-    """FD identity against seconds: the official path, DifFace otherwise, other methods; a panel for each s."""
+    """FD identity against seconds: the official path, DifFace otherwise, other methods; a panel for each s. The ways
+    have numbers, and their names stand beside."""
     drawn = Figure(figsize=(2 * COLUMN, 2.6), layout="constrained", dpi=DPI)
     for axes, scale in zip(drawn.subplots(1, len(SCALES), squeeze=False)[0], SCALES, strict=True):
         for k, (_, row) in enumerate(table.iterrows()):
             ours = str(row["way"]).startswith(OURS)
             place = (row["seconds"], row[f"FD identity, s = {scale}"])
-            axes.plot(*place, "o", color=VERMILION if k == 0 else BLUE if ours else GREEN)
-            axes.annotate(str(row["way"]), place, (3, 3), textcoords="offset points", fontsize=5)
+            colour = VERMILION if k == 0 else BLUE if ours else GREEN
+            axes.plot(*place, "o", markersize=3, color=colour, label=f"{k + 1}  {row['way']}")
+            axes.annotate(str(k + 1), place, (3, 3), textcoords="offset points", fontsize=5)
         axes.set(xscale="log", xlabel="seconds a face", ylabel="FD identity, lower is better", title=f"s = {scale}")
         axes.margins(0.15)
+    drawn.legend(*axes.get_legend_handles_labels(), loc="outside right center", fontsize=5, handlelength=0.8)
     return drawn
