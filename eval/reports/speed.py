@@ -1,6 +1,7 @@
 """What each way to restore costs and what it is worth: seconds, memory and quality, all ways in turn in one run."""
 
 import multiprocessing
+import re
 import resource
 import sys
 from collections.abc import Callable, Sequence
@@ -213,11 +214,18 @@ def memory(place: Place, way: Way) -> dict[str, float]:
 def _peak(place: Place, way: Way) -> dict[str, float]:
     """In a process of its own."""
     place.prepared(way)(1)
-    unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
-    found = {"host GB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9}
+    found = {"host GB": _resident() / 1e9}
     if torch.device(place.device).type == "cuda":
         found["device GB"] = torch.cuda.max_memory_allocated() / 1e9
     return found
+
+
+def _resident() -> float:
+    """The most memory that this process had at once, in bytes."""
+    told = Path("/proc/self/status")
+    if told.is_file():  # on Linux `ru_maxrss` is at least that of the process which started this one
+        return int(re.search(r"^VmHWM:\s*(\d+) kB$", told.read_text(), re.MULTILINE)[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def quality(study: Study, order: list[Way]) -> pd.DataFrame:

@@ -51,9 +51,9 @@ def test_ways_are_timed_in_turn_and_against_the_first(monkeypatch):
 
 
 def test_memory_is_of_a_process_of_its_own():
-    held = torch.ones(500_000_000 // 4)  # 0.5 GB here, which the other process has not got
+    held = torch.ones(2_000_000_000 // 4)  # 2 GB here, which the other process has not got
     found = speed.memory(Place("tiny", "cpu"), Way("a", FAST))
-    assert 0.2 < found["host GB"] < 3 and held.sum() > 0
+    assert 0.2 < found["host GB"] < 1.9 and held[0] > 0
 
 
 def test_a_bench_says_what_answers_are_worth(onnx, tmp_path, monkeypatch):
