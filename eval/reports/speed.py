@@ -103,7 +103,9 @@ def ways(profile: str, device: str, methods: Sequence[str] = ()) -> list[Way]:
         few = replace(official, official_start=False, scheduler=chosen.fast, steps=FAST_CALLS)
         kinds, name = dict.fromkeys(("float32", "bfloat16", fast)), NAMES[chosen.fast]
         found += [Way(f"--fast: {name}, 5 calls, {kind}", few, kind) for kind in kinds]
-        found += [Way(f"{name}, {calls} calls, {fast}", replace(few, steps=calls), fast) for calls in (4, 3, 2, 1)]
+        found += [
+            Way(f"{name}, {_some(calls, 'call')}, {fast}", replace(few, steps=calls), fast) for calls in (4, 3, 2, 1)
+        ]
         others = [other for other in NAMES if other != chosen.fast]
         found += [Way(f"{NAMES[other]}, 5 calls, {fast}", replace(few, scheduler=other), fast) for other in others]
     task: Task = "inpainting" if agreement else "blind"
@@ -321,13 +323,17 @@ def markdown(table: pd.DataFrame, place: Place, repeats: int) -> str:
     weights = "random weights of its size: nothing is said of quality" if place.random else "its own weights"
     told = (
         f"Profile {profiles.label(place.profile)}, {weights}; {device_name(place.device)}, {torch.get_num_threads()} "
-        f"threads, torch {torch.__version__}. All ways in turn, {repeats} rounds; a face from its pixels to the "
-        "restored 8-bit picture, f(y) included. Memory: of a process that restores one face."
+        f"threads, torch {torch.__version__}. All ways in turn, {_some(repeats, 'round')}; a face from its pixels to "
+        "the restored 8-bit picture, f(y) included. Memory: of a process that restores one face."
     )
     costs = ["calls", "seconds", "least", "most", "ratio", *table.filter(regex="faces/s|GB").columns]
     parts = [told, _grid(table, costs)]
     parts += [_grid(table, list(of)) for scale in SCALES if (of := table.filter(regex=f"s = {scale}$").columns).size]
     return "\n\n".join(parts) + "\n"
+
+
+def _some(count: int, what: str) -> str:
+    return f"{count} {what}" + ("s" if count > 1 else "")
 
 
 def _grid(table: pd.DataFrame, columns: list[str]) -> str:

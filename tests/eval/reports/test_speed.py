@@ -80,7 +80,7 @@ def test_a_bench_says_what_answers_are_worth(onnx, tmp_path, monkeypatch):
         psnr = (-10 * torch.log10((restored - truth).square().mean((1, 2, 3)))).mean().item()
         assert table[f"PSNR, s = {scale}"][1] == pytest.approx(psnr, abs=0.01)
     text = paths[1].read_text()
-    assert "its own weights" in text and "| one | 1 |" in text and "1 rounds" in text
+    assert "its own weights" in text and "| one | 1 |" in text and "1 round;" in text
 
 
 def _folder(study: Study, scale: float) -> Path:
