@@ -2,6 +2,7 @@
 
     ROOT/restored/DATASET/SETTING-DIGEST/NAME.png   and config.json: all that the pictures depend on
     ROOT/scores/DATASET/SETTING-DIGEST/METRIC.csv   name, value of every picture
+    METRIC.PROCESS.log holds them until all are there
     (METRIC-VERSION-to-DIGEST where it has a version, and where the faces of a folder are its reference; a distance
     between sets is DISTANCE-each.csv: a line for the whole set, then what it is without each picture)
     ROOT/features/DATASET/SETTING-DIGEST/NETWORK.npy   and reference/NETWORK-DIGEST.npy: what distances are made of
@@ -346,6 +347,8 @@ class Runner:
             else:
                 with whole_file(path) as temporary:
                     pd.DataFrame({"name": values.keys(), "value": values.values()}).to_csv(temporary, index=False)
+            for log in _logs(path):
+                log.unlink()
         self.state.wait_for_everyone()
 
     def _share(self, dataset: Dataset, method: Method, scorer: Metric) -> dict[str, float]:
@@ -357,24 +360,33 @@ class Runner:
             return {}
         if getattr(scorer, "parts", ()):
             return {}
-        names = []
+        path = self.score_file(dataset, method, scorer.name)
+        known, found = _logged(path), {}
         for batch in self._track(self._mine(dataset.items), f"{scorer.name} of {method.name}"):
-            names += [item.name for item in batch]
-            restored = self._read([self._result(dataset, method, item) for item in batch], dataset.size)
-            if isinstance(scorer, PairMetric | HolePSNR):
-                truth = self._read([item.hq for item in batch], dataset.size)
-            if isinstance(scorer, HolePSNR):
-                scorer.update(restored, truth, torch.cat([read_mask(item.mask) for item in batch]))
-            elif isinstance(scorer, PairMetric):
-                scorer.update(restored, truth)
-            elif isinstance(scorer, IndRMSE) and self.guess:
-                estimates = self._read([self._result(dataset, self.guess, item) for item in batch], dataset.size)
-                scorer.update(restored, estimates)
-            elif isinstance(scorer, AdaFaceCosine):
-                scorer.update(restored, self._read([item.lq for item in batch], dataset.size))
-            else:
-                scorer.update(restored)
-        return dict(zip(names, scorer.values, strict=True))
+            names = [item.name for item in batch]
+            if not all(name in known for name in names):
+                self._update(dataset, method, scorer, batch)
+                known |= dict(zip(names, scorer.values[-len(names) :], strict=True))
+                _log(path, self.state.process_index, {name: known[name] for name in names})
+            found |= {name: known[name] for name in names}
+        return found
+
+    def _update(self, dataset: Dataset, method: Method, scorer: Metric, batch: Sequence[Item]) -> None:
+        """Give a metric the pictures of a batch, and what it compares them with."""
+        restored = self._read([self._result(dataset, method, item) for item in batch], dataset.size)
+        if isinstance(scorer, PairMetric | HolePSNR):
+            truth = self._read([item.hq for item in batch], dataset.size)
+        if isinstance(scorer, HolePSNR):
+            scorer.update(restored, truth, torch.cat([read_mask(item.mask) for item in batch]))
+        elif isinstance(scorer, PairMetric):
+            scorer.update(restored, truth)
+        elif isinstance(scorer, IndRMSE) and self.guess:
+            estimates = self._read([self._result(dataset, self.guess, item) for item in batch], dataset.size)
+            scorer.update(restored, estimates)
+        elif isinstance(scorer, AdaFaceCosine):
+            scorer.update(restored, self._read([item.lq for item in batch], dataset.size))
+        else:
+            scorer.update(restored)
 
     def _check_applies(self, dataset: Dataset, scorer: Metric) -> None:
         """Raise `NotApplicable` for a metric that has no meaning for a data set."""
@@ -505,6 +517,27 @@ def _tried(work: Callable[..., dict[str, float]], *given: object) -> tuple[dict[
 def _part(path: Path, process: int) -> Path:
     """The file of one process's features."""
     return path.with_suffix(f".{process}.npy")
+
+
+def _logs(path: Path) -> list[Path]:
+    """Of a score file that is not there yet: what each process has scored so far."""
+    return sorted(path.parent.glob(f"{path.stem}.*.log"))
+
+
+def _log(path: Path, process: int, scores: dict[str, float]) -> None:
+    """Keep scores until all are there, so that a run that was killed goes on behind them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_suffix(f".{process}.log").open("a", encoding="utf-8") as stream:
+        stream.writelines(f"{json.dumps([name, value])}\n" for name, value in scores.items())
+
+
+def _logged(path: Path) -> dict[str, float]:
+    """Name -> score, by all processes of a run that was killed; a line that was cut is left out."""
+    found = {}
+    for line in [line for log in _logs(path) for line in log.read_text(encoding="utf-8").splitlines()]:
+        with suppress(json.JSONDecodeError):
+            name, found[name] = json.loads(line)
+    return found
 
 
 def read(file: Path) -> torch.Tensor:

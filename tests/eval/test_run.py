@@ -15,7 +15,7 @@ import torch
 from PIL import Image, ImageEnhance, ImageOps
 
 from difface import images, precision, profiles
-from difface.metrics import FID, METRICS, FDPrior, RunTime, iqa
+from difface.metrics import FID, METRICS, PSNR, FDPrior, RunTime, iqa
 from difface.weights import WeightMissing
 from eval import run
 from eval.cli import main
@@ -86,6 +86,30 @@ def test_a_stopped_run_ends_with_the_same_pictures_and_numbers(tmp_path, dataset
     assert pictures(stopped.pictures(dataset, FAST)) == pictures(whole.pictures(dataset, FAST))
     for metric in ("PSNR", "SSIM"):
         assert stopped.scores(dataset, FAST, metric) == whole.scores(dataset, FAST, metric)
+
+
+def test_a_run_stopped_while_it_scores_goes_on_behind_what_is_scored(tmp_path, dataset, monkeypatch) -> None:
+    whole = Runner(tmp_path / "whole", "cpu", batch=2)
+    whole.evaluate(dataset, [Setting()], ["PSNR"])
+    stopped, scored, score = Runner(tmp_path / "stopped", "cpu", batch=2), [], PSNR.score
+
+    def failing(self, restored, truth):
+        if len(scored) == 4:
+            raise KeyboardInterrupt
+        scored.extend(restored)
+        return score(self, restored, truth)
+
+    monkeypatch.setattr(PSNR, "score", failing)
+    with pytest.raises(KeyboardInterrupt):
+        stopped.evaluate(dataset, [Setting()], ["PSNR"])
+    folder = stopped.score_file(dataset, Setting(), "PSNR").parent
+    (log,) = folder.glob("*.log")
+    log.write_text(log.read_text() + '["face_4", 1')  # a line that was cut
+    monkeypatch.setattr(PSNR, "score", lambda *given: scored.extend(given[1]) or score(*given))
+    stopped.evaluate(dataset, [Setting()], ["PSNR"])
+    assert len(scored) == len(dataset.items), "none twice"
+    assert stopped.scores(dataset, Setting(), "PSNR") == whole.scores(dataset, Setting(), "PSNR")
+    assert [file.name for file in folder.iterdir()] == ["PSNR.csv"]
 
 
 def test_scores_are_kept_for_every_picture(tmp_path, dataset) -> None:
