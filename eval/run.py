@@ -32,7 +32,7 @@ from accelerate.utils import broadcast_object_list, gather_object
 from PIL import Image
 from rich.progress import track
 
-from difface import folders, images
+from difface import folders, images, profiles
 from difface.files import whole_file
 from difface.masks import read_mask
 from difface.metadata import RESTORED
@@ -119,7 +119,8 @@ class Runner:
         self.make, self.guess = make, guess
         self.root, self.device, self.batch, self.reference = root, device, batch, reference
         self._faces = folders.find([reference]) if reference else []
-        self.state = PartialState(cpu=device == "cpu", timeout=PATIENCE)
+        # Told that there is no GPU, accelerate joins the processes of `torchrun`; otherwise each would be the only one.
+        self.state = PartialState(cpu=profiles.resolve_device(device).type == "cpu", timeout=PATIENCE)
         if self.device == "auto":
             self.device = str(self.state.device)
         self.dtype = choose(dtype, self.device).name

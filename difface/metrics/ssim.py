@@ -57,10 +57,11 @@ def ssim(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """
     taps = torch.arange(11, dtype=x.dtype, device=x.device) - 5
     window = torch.exp(-(taps**2) / (2 * 1.5**2))
-    window = torch.outer(window, window) / window.sum() ** 2
+    window = (window / window.sum())[None, None]
 
     def local(image: torch.Tensor) -> torch.Tensor:
-        return functional.conv2d(image, window[None, None])
+        """The window is a product of one down and one across, which takes a fifth of the time."""
+        return functional.conv2d(functional.conv2d(image, window[..., None]), window[:, :, None])
 
     mean_x, mean_y = local(x), local(y)
     var_x, var_y = local(x * x) - mean_x**2, local(y * y) - mean_y**2
