@@ -122,7 +122,7 @@ class Runner:
         # Told that there is no GPU, accelerate joins the processes of `torchrun`; otherwise each would be the only one.
         self.state = PartialState(cpu=profiles.resolve_device(device).type == "cpu", timeout=PATIENCE)
         if self.device == "auto":
-            self.device = str(self.state.device)
+            self.device = "cpu" if self.state.device.type == "cpu" else str(self.state.device)
         self.dtype = choose(dtype, self.device).name
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False  # float32 is float32 here
         self.scoring_device = "cpu" if self._device_type == "mps" else self.device  # MPS has no float64

@@ -423,7 +423,8 @@ def in_processes(count: int, command: list[str], scratch: Path) -> None:
     seen, script = scratch / f"seen{count}", scratch / "launched.py"
     seen.mkdir()
     script.write_text(LAUNCHED)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(count)]
+    launched = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(count)]
+    launch = [sys.executable, *(launched if count > 1 else [])]
     done = subprocess.run([*launch, script, seen, *command], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     assert {file.name for file in seen.iterdir()} == {f"{k} of {count}" for k in range(count)}
