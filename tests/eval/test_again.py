@@ -234,7 +234,7 @@ def test_the_kept_proof_holds():
     assert [str(check) for check in checks if not check.holds] == [] and len(checks) > 40
 
 
-@pytest.mark.parametrize("number", sorted(file.stem.removeprefix("table_") for file in RESULTS.glob("table_*.csv")))
+@pytest.mark.parametrize("number", sorted(file.stem.removeprefix("table_") for file in RESULTS.glob("table_*.json")))
 def test_committed_numbers_follow_from_their_scores(number):
     """Every measured number of a committed table is that of the scores beside it."""
     table, scratch = pd.read_csv(RESULTS / f"table_{number}.csv"), Again()
